@@ -1,0 +1,1 @@
+//! The `#[task]` attribute of asyncz; its documentation stands in that crate.

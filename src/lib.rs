@@ -1,0 +1,17 @@
+//! A task scheduler for axum and tokio.
+
+mod error;
+mod scheduler;
+mod task;
+pub mod triggers;
+mod zone;
+
+pub use async_trait::async_trait;
+pub use chrono_tz;
+pub use typetag;
+
+pub use error::Error;
+pub use scheduler::SchedulerConfig;
+pub use task::TaskId;
+pub use triggers::Trigger;
+pub use zone::Zone;

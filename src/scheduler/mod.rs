@@ -1,0 +1,5 @@
+//! Decides, then does.
+
+mod config;
+
+pub use config::SchedulerConfig;
