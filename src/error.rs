@@ -29,4 +29,20 @@ pub enum Error {
     /// The listener or the server failed.
     #[error("the server failed")]
     Serve(#[source] std::io::Error),
+
+    /// A scheduler of your own failed; made by [`Error::other`].
+    #[error("the scheduler failed")]
+    Other(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// Wraps an error of your own, for a [`SchedulerConfig`](crate::SchedulerConfig) of your own.
+    ///
+    /// ```
+    /// let error = asyncz::Error::other("the queue is gone");
+    /// assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the queue is gone");
+    /// ```
+    pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Other(error.into())
+    }
 }

@@ -1,6 +1,7 @@
 //! A task scheduler for axum and tokio.
 
 mod error;
+mod lifespan;
 mod scheduler;
 mod task;
 pub mod triggers;
@@ -11,7 +12,8 @@ pub use chrono_tz;
 pub use typetag;
 
 pub use error::Error;
-pub use scheduler::SchedulerConfig;
+pub use lifespan::Lifespan;
+pub use scheduler::{SchedulerConfig, Settings};
 pub use task::TaskId;
 pub use triggers::Trigger;
 pub use zone::Zone;
