@@ -30,6 +30,14 @@ pub enum Error {
     #[error("the server failed")]
     Serve(#[source] std::io::Error),
 
+    /// The process can't listen for SIGINT and SIGTERM.
+    #[error("signals can't be heard; give `.shutdown_signal(future)` to stop by something else")]
+    Signal(#[source] std::io::Error),
+
+    /// A third signal came while `shutdown` was running, which goes on in the background until the process ends.
+    #[error("a third signal came before the scheduler had shut down")]
+    ShutdownCutShort,
+
     /// A scheduler of your own failed; made by [`Error::other`].
     #[error("the scheduler failed")]
     Other(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -13,6 +13,8 @@ pub use typetag;
 
 pub use error::Error;
 pub use lifespan::Lifespan;
+#[cfg(feature = "axum")]
+pub use lifespan::{ServeExt, WithScheduler};
 pub use scheduler::{SchedulerConfig, Settings};
 pub use task::TaskId;
 pub use triggers::Trigger;

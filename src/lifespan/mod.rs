@@ -1,6 +1,12 @@
 //! The plug: a scheduler that lives as long as its application.
 
 mod ending;
+#[cfg(feature = "axum")]
+mod run;
+#[cfg(feature = "axum")]
+mod serve;
+#[cfg(feature = "axum")]
+mod stop;
 
 use std::{fmt, panic, sync::Arc, time::Duration};
 
@@ -9,12 +15,16 @@ use tokio::{runtime::Handle, time::timeout};
 use self::ending::{Ending, caught};
 use crate::{Error, SchedulerConfig, Settings, scheduler::chosen};
 
+#[cfg(feature = "axum")]
+pub use self::serve::{ServeExt, WithScheduler};
+
 /// Runs are aborted 2 s after they were told; who takes longer shall not keep `shutdown` from running.
 const CANCEL_LIMIT: Duration = Duration::from_secs(3);
 
 /// A running scheduler, for programs without axum's server: other frameworks, workers, command lines.
 ///
-/// It also suits an axum application whose port must not open before its scheduler runs: start first, then bind.
+/// With axum, [`ServeExt`](crate::ServeExt) does all this. `Lifespan` is for the rest, and for an axum application
+/// whose port must not open before its scheduler runs: start first, then bind.
 ///
 /// Dropped without [`shutdown`](Self::shutdown), it spawns one on the runtime it was started on, without draining.
 ///

@@ -2,5 +2,13 @@
 
 mod by_hand;
 mod config;
+#[cfg(feature = "axum")]
+mod drain;
 mod fake;
+#[cfg(feature = "axum")]
+mod http;
+#[cfg(feature = "axum")]
+mod serve;
 mod settings;
+#[cfg(all(feature = "axum", unix))]
+mod signals;

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     future::pending,
+    io::Write,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -31,6 +32,7 @@ pub(crate) struct Fake {
     log: Log,
     acts: HashMap<&'static str, Act>,
     drain_timeout: Duration,
+    echo: bool,
 }
 
 /// What has happened so far, in order.
@@ -56,7 +58,12 @@ impl Log {
 impl Fake {
     pub(crate) fn new() -> (Self, Log) {
         let log = Log(watch::Sender::default());
-        let fake = Self { log: log.clone(), acts: HashMap::new(), drain_timeout: Duration::from_secs(10) };
+        let fake = Self {
+            log: log.clone(),
+            acts: HashMap::new(),
+            drain_timeout: Duration::from_secs(10),
+            echo: false,
+        };
         (fake, log)
     }
 
@@ -70,7 +77,17 @@ impl Fake {
         self
     }
 
+    /// Writes each step to stderr too, for a parent process.
+    #[cfg(all(feature = "axum", unix))]
+    pub(crate) fn echo(mut self) -> Self {
+        self.echo = true;
+        self
+    }
+
     fn push(&self, step: String) {
+        if self.echo {
+            say(&step);
+        }
         self.log.push(step);
     }
 
@@ -134,6 +151,10 @@ pub(crate) async fn panic_of<T>(task: tokio::task::JoinHandle<T>) -> String {
         Ok(message) => *message,
         Err(payload) => (*payload.downcast::<&str>().expect("a panic with a message")).to_owned(),
     }
+}
+
+pub(crate) fn say(line: &str) {
+    writeln!(std::io::stderr(), "{line}").expect("stderr is open");
 }
 
 /// The messages logged on this thread.

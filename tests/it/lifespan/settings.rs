@@ -65,3 +65,60 @@ async fn settings_that_enable_no_scheduler_are_improperly_configured() {
         assert!(error.to_string().contains(word), "{error}");
     }
 }
+
+#[cfg(feature = "axum")]
+mod served {
+    use asyncz::{Error, ServeExt};
+    use axum::Router;
+    use tokio::net::TcpStream;
+
+    use super::AppSettings;
+    use crate::lifespan::{fake::soon, http::bind};
+
+    #[tokio::test]
+    async fn settings_plug_in_the_scheduler_they_name() {
+        let (settings, log) = AppSettings::new(true);
+        let (listener, _) = bind().await;
+
+        let server =
+            axum::serve(listener, Router::<()>::new()).with_settings(&settings).shutdown_signal(async {});
+
+        soon(server.into_future()).await.expect("an orderly end");
+        assert_eq!(log.all(), ["start", "stop_claiming", "drain", "shutdown"]);
+    }
+
+    #[tokio::test]
+    async fn settings_that_disable_the_scheduler_serve_without_it() {
+        let (settings, log) = AppSettings::new(false);
+        let (listener, _) = bind().await;
+
+        let server =
+            axum::serve(listener, Router::<()>::new()).with_settings(&settings).shutdown_signal(async {});
+
+        soon(server.into_future()).await.expect("an orderly end");
+        assert!(log.all().is_empty());
+    }
+
+    #[tokio::test]
+    async fn settings_that_enable_no_scheduler_serve_nothing() {
+        let (listener, address) = bind().await;
+        let server = axum::serve(listener, Router::<()>::new()).with_settings(&AppSettings::unnamed());
+
+        let error = soon(server.into_future()).await.expect_err("nothing to start");
+
+        assert!(matches!(error, Error::ImproperlyConfigured(_)), "{error:?}");
+        TcpStream::connect(address).await.expect_err("the port is closed");
+    }
+
+    #[tokio::test]
+    async fn settings_that_enable_no_scheduler_do_no_harm_where_it_is_disabled() {
+        let (listener, _) = bind().await;
+
+        let server = axum::serve(listener, Router::<()>::new())
+            .with_settings(&AppSettings::unnamed())
+            .enable_scheduler(false)
+            .shutdown_signal(async {});
+
+        soon(server.into_future()).await.expect("an orderly end");
+    }
+}
