@@ -17,5 +17,8 @@ pub use lifespan::Lifespan;
 pub use lifespan::{ServeExt, WithScheduler};
 pub use scheduler::{SchedulerConfig, Settings};
 pub use task::TaskId;
-pub use triggers::Trigger;
-pub use zone::Zone;
+pub use triggers::{
+    AndTrigger, CalendarIntervalTrigger, CronTrigger, DateTrigger, DayMatch, Dst, IntervalTrigger, OrTrigger,
+    ShutdownTrigger, Trigger,
+};
+pub use zone::{LocalTime, Zone};

@@ -1,16 +1,75 @@
 //! When: triggers are pure sets of instants.
+//!
+//! | trigger | its instants |
+//! |---|---|
+//! | [`DateTrigger`] | one |
+//! | [`IntervalTrigger`] | every so much elapsed time |
+//! | [`CronTrigger`] | when the wall clock matches a cron expression or cron fields |
+//! | [`CalendarIntervalTrigger`] | the same wall-clock time every n days, weeks, months or years |
+//! | [`AndTrigger`], [`OrTrigger`] | those that all, or any, of its members have |
+//! | [`ShutdownTrigger`] | none: it runs when the scheduler stops |
+//!
+//! Each has a JSON form, `{"type": "cron", …}`, whose members have the names of the builder's methods.
+
+mod calendar_interval;
+mod combine;
+pub mod cron;
+mod date;
+mod describe;
+mod interval;
+pub mod jitter;
+mod json;
+mod limits;
+mod moment;
+mod shutdown;
 
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::Error;
 use crate::zone::Zone;
+
+pub use calendar_interval::{CalendarIntervalBuilder, CalendarIntervalTrigger};
+pub use combine::{AndTrigger, OrTrigger};
+pub use cron::{CronFields, CronTrigger, DayMatch, Dst};
+pub use date::DateTrigger;
+pub use interval::{IntervalBuilder, IntervalTrigger};
+pub use shutdown::ShutdownTrigger;
 
 /// A set of instants; says *when* a task runs.
 ///
 /// A trigger is a pure function: it reads no clock and keeps no state. Its instants are strictly increasing, none
 /// comes twice, and a search in a set with nothing left ends with `None` within a bound.
+///
+/// Your own triggers can be stored like ours:
+///
+/// ```
+/// use asyncz::{Trigger, Zone, typetag};
+/// use chrono::{DateTime, Utc};
+///
+/// /// Every second number of seconds since 1970.
+/// #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+/// struct Even {}
+///
+/// #[typetag::serde(name = "even")]
+/// impl Trigger for Even {
+///     fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+///         DateTime::from_timestamp((after.timestamp().div_euclid(2) + 1) * 2, 0)
+///     }
+///
+///     fn anchored(&self, _: DateTime<Utc>, _: &Zone) -> Box<dyn Trigger> {
+///         Box::new(self.clone())
+///     }
+/// }
+///
+/// let stored = serde_json::to_string(&Even {} as &dyn Trigger)?;
+/// assert_eq!(stored, r#"{"type":"even"}"#);
+/// let read: Box<dyn Trigger> = serde_json::from_str(&stored)?;
+/// assert_eq!(read.next_after(DateTime::UNIX_EPOCH), DateTime::from_timestamp(2, 0));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[typetag::serde(tag = "type")]
 pub trait Trigger: fmt::Debug + Send + Sync {
     /// The least instant of the set strictly after `after`; `None` when there is none.
@@ -18,7 +77,7 @@ pub trait Trigger: fmt::Debug + Send + Sync {
 
     /// The first instant for a task added at `now`: the least one at or after `now`, unless a trigger says otherwise.
     fn first(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.next_after(now - chrono::TimeDelta::nanoseconds(1))
+        self.next_after(just_before(now))
     }
 
     /// The trigger with what it leaves open (zone, start) fixed at `now`. One that leaves nothing open returns a clone.
@@ -43,10 +102,33 @@ pub trait Trigger: fmt::Debug + Send + Sync {
     fn at_shutdown(&self) -> bool {
         false
     }
+
+    /// `next_after` as part of a greater search, which may take only so many more leaps. Those that search by leaps
+    /// themselves count theirs down, so that nested ones don't multiply; all others are computed and have no use for it.
+    #[doc(hidden)]
+    fn search(&self, after: DateTime<Utc>, leaps: &mut u32) -> Option<DateTime<Utc>> {
+        let _ = leaps;
+        self.next_after(after)
+    }
 }
 
 impl fmt::Display for dyn Trigger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.describe())
     }
+}
+
+impl<T: Trigger + 'static> From<T> for Box<dyn Trigger> {
+    fn from(trigger: T) -> Self {
+        Box::new(trigger)
+    }
+}
+
+/// From where a search strictly after an instant includes `at`.
+fn just_before(at: DateTime<Utc>) -> DateTime<Utc> {
+    at.checked_sub_signed(TimeDelta::nanoseconds(1)).unwrap_or(at)
+}
+
+fn invalid(message: impl Into<String>) -> Error {
+    Error::InvalidTrigger { message: message.into() }
 }

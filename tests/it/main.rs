@@ -1,3 +1,4 @@
-//! One binary for what the crate promises through its public door.
+//! Everything that is tested through the public door, in one binary.
 
 mod lifespan;
+mod triggers;

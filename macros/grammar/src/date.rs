@@ -31,14 +31,20 @@ pub struct Day {
 impl Day {
     /// Days since 1970-01-01.
     pub fn days_since_1970(self) -> i32 {
-        // Years begin in March here, so that the leap day is the last of its year: the months before the n-th from
-        // March have (153 n + 2) / 5 days together, and 719,468 days lie between 0000-03-01 and 1970-01-01.
-        let early = i32::from(self.month <= 2);
-        let year = i32::from(self.year) - early;
-        let from_march = i32::from(self.month) + 12 * early - 3;
-        let of_year = (153 * from_march + 2) / 5 + i32::from(self.day) - 1;
-        365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + of_year - 719_468
+        days_since_1970(self.year.into(), self.month.into(), self.day.into())
     }
+}
+
+/// Days from 1970-01-01 to a date of the Gregorian calendar, for years from 0 on.
+#[inline]
+pub const fn days_since_1970(year: i32, month: i32, day: i32) -> i32 {
+    // Years begin in March here, so that the leap day is the last of its year: the months before the n-th from
+    // March have (153 n + 2) / 5 days together, and 719,468 days lie between 0000-03-01 and 1970-01-01.
+    let early = (month <= 2) as i32;
+    let year = year - early;
+    let from_march = month + 12 * early - 3;
+    let of_year = (153 * from_march + 2) / 5 + day - 1;
+    365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + of_year - 719_468
 }
 
 /// Reads a time: RFC 3339 (`2026-12-24T18:00:00+01:00`, `…Z`), or the same without an offset.
