@@ -1,24 +1,50 @@
 //! A task scheduler for axum and tokio.
 
+mod clock;
 mod error;
+pub mod events;
+pub mod executors;
 mod lifespan;
+mod panics;
 mod scheduler;
+pub mod stores;
 mod task;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod triggers;
 mod zone;
 
 pub use async_trait::async_trait;
 pub use chrono_tz;
+#[doc(hidden)]
+pub use inventory;
 pub use typetag;
 
-pub use error::Error;
+pub use clock::{Busy, Clock, SystemClock};
+pub use error::{Error, StartProblem};
+pub use events::{Event, EventMask, EventStream, ListenerId};
+pub use executors::{AsyncExecutor, DebugExecutor, Executor, Job, ThreadPoolExecutor};
 pub use lifespan::Lifespan;
 #[cfg(feature = "axum")]
 pub use lifespan::{ServeExt, WithScheduler};
-pub use scheduler::{SchedulerConfig, Settings};
-pub use task::TaskId;
+pub use scheduler::{
+    AsynczConfig, Scheduler, SchedulerConfig, Settings, Shutdown, State, TaskFilter, TaskHandle,
+    TaskSnapshot, TaskSort, TaskState, TaskUpdate,
+};
+pub use stores::{MemoryStore, RunFilter, Store, StoreError};
+pub use task::{
+    Args, Count, FromTask, Missing, Occurrence, Provide, Provided, Rejection, Rules, Run, RunId, RunRecord,
+    RunStatus, Schedule, Task, TaskContext, TaskDefaults, TaskDefinition, TaskFn, TaskId, TaskRecord,
+    TaskResult, Typed,
+};
 pub use triggers::{
     AndTrigger, CalendarIntervalTrigger, CronTrigger, DateTrigger, DayMatch, Dst, IntervalTrigger, OrTrigger,
     ShutdownTrigger, Trigger,
 };
 pub use zone::{LocalTime, Zone};
+
+/// What the `#[task]` macro writes; not for use by hand.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::task::{TaskEntry, task};
+}

@@ -1,5 +1,312 @@
 //! What: tasks and what they are made of.
 
+mod context;
+mod extract;
+mod handler;
 mod id;
+mod options;
+mod provided;
+mod record;
+mod registry;
 
-pub use id::TaskId;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::triggers::{CronTrigger, DateTrigger, IntervalTrigger};
+use crate::{Error, Trigger, Zone};
+
+pub use context::{Run, TaskContext};
+pub use extract::{Args, FromTask, Provide, Rejection, Typed};
+pub use handler::{TaskFn, TaskResult};
+pub use id::{RunId, TaskId};
+pub use options::TaskDefaults;
+pub use provided::{Missing, Provided};
+pub use record::{Count, Occurrence, Rules, RunRecord, RunStatus, Schedule, TaskDefinition, TaskRecord};
+pub use registry::{TaskEntry, task};
+
+pub(crate) use context::Surroundings;
+pub(crate) use handler::{BoxFuture, Call, Handler, Outcome, in_words};
+pub(crate) use options::Options;
+pub(crate) use registry::declared_tasks;
+
+/// A handler bound to a trigger, arguments and options: what [`Scheduler::add_task`](crate::Scheduler::add_task) takes.
+///
+/// `#[task]` on a function `send` gives one as `send::task()`; [`Task::from_fn`] makes one of any function. What an option
+/// leaves unsaid comes from the scheduler's [`TaskDefaults`]. A mistake in an option is kept and told when the task is
+/// added.
+#[must_use = "a task does nothing until it is added to a scheduler"]
+#[derive(Debug)]
+pub struct Task {
+    pub(crate) handler: Handler,
+    pub(crate) id: Option<TaskId>,
+    pub(crate) name: Option<String>,
+    pub(crate) trigger: Option<Box<dyn Trigger>>,
+    pub(crate) args: Value,
+    pub(crate) options: Options,
+    pub(crate) store: String,
+    pub(crate) executor: String,
+    pub(crate) next_run_time: NextRunTime,
+    pub(crate) replace_existing: Option<bool>,
+    pub(crate) enabled: bool,
+    pub(crate) mistake: Option<String>,
+}
+
+/// When a new task runs first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NextRunTime {
+    FromTrigger,
+    Paused,
+    At(DateTime<Utc>),
+}
+
+impl Task {
+    /// A task that runs `function`, whose arguments are made as in axum: see [`FromTask`].
+    ///
+    /// `handler` names the function in stores and messages, and so must be the same after each deploy. Without a trigger
+    /// the task runs once, as soon as it is added.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use asyncz::{Args, Task};
+    ///
+    /// async fn greet(Args(name): Args<String>) {
+    ///     println!("hello {name}");
+    /// }
+    ///
+    /// # fn main() -> Result<(), asyncz::Error> {
+    /// let task = Task::from_fn("greet", greet).args("world")?.every(Duration::from_secs(60));
+    /// # let _ = task;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn from_fn<F, M>(handler: impl Into<Arc<str>>, function: F) -> Self
+    where
+        F: TaskFn<Provided, M>,
+    {
+        Self::with_handler(Handler::new(handler, function))
+    }
+
+    pub(crate) fn with_handler(handler: Handler) -> Self {
+        Self {
+            handler,
+            id: None,
+            name: None,
+            trigger: None,
+            args: Value::Null,
+            options: Options::default(),
+            store: "default".to_owned(),
+            executor: "default".to_owned(),
+            next_run_time: NextRunTime::FromTrigger,
+            replace_existing: None,
+            enabled: true,
+            mistake: None,
+        }
+    }
+
+    /// The id, unique in the task's store. Default: the handler's name for declared tasks, a UUID for added ones.
+    pub fn id(mut self, id: impl Into<TaskId>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// A description for people. Default: the handler's name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// When the task runs. Default: once, as soon as it is added.
+    pub fn trigger(mut self, trigger: impl Into<Box<dyn Trigger>>) -> Self {
+        self.trigger = Some(trigger.into());
+        self
+    }
+
+    /// Runs the task by a cron expression, see [`CronTrigger::new`]; its zone is the scheduler's.
+    pub fn cron(self, expression: &str) -> Self {
+        self.try_trigger(|| CronTrigger::new(expression).map(Into::into))
+    }
+
+    /// Runs the task each time this much time has gone by, first after one such time.
+    pub fn every(self, interval: Duration) -> Self {
+        self.trigger(IntervalTrigger::every(interval))
+    }
+
+    /// Runs the task once, at `instant`; at once where that is past.
+    pub fn at(self, instant: DateTime<Utc>) -> Self {
+        self.trigger(DateTrigger::at(instant))
+    }
+
+    /// As [`trigger`](Self::trigger), for a trigger that may be wrong: the mistake is told when the task is added.
+    #[doc(hidden)]
+    pub fn try_trigger(mut self, trigger: impl FnOnce() -> Result<Box<dyn Trigger>, Error>) -> Self {
+        match trigger() {
+            Ok(trigger) => self.trigger = Some(trigger),
+            Err(error) => self.mistake = Some(error.to_string()),
+        }
+        self
+    }
+
+    /// What the handler's [`Args`] are read from; whatever serialises as what they expect.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArguments`] where `args` does not serialise, or not to what the handler's [`Args`] read.
+    pub fn args(mut self, args: impl Serialize) -> Result<Self, Error> {
+        let wrong = |message: String| Error::InvalidArguments { task: self.label(), message };
+        let args = serde_json::to_value(args).map_err(|error| wrong(format!("arguments: {error}")))?;
+        self.handler.check_args(&args).map_err(|rejection| wrong(rejection.to_string()))?;
+        self.args = args;
+        Ok(self)
+    }
+
+    /// The alias of the store that keeps the task. Default: `default`.
+    pub fn store(mut self, alias: impl Into<String>) -> Self {
+        self.store = alias.into();
+        self
+    }
+
+    /// The alias of the executor that runs the task. Default: `default`.
+    pub fn executor(mut self, alias: impl Into<String>) -> Self {
+        self.executor = alias.into();
+        self
+    }
+
+    /// Whether of several due occurrences only the latest runs. Default: true.
+    pub fn coalesce(mut self, coalesce: bool) -> Self {
+        self.options.coalesce = Some(coalesce);
+        self
+    }
+
+    /// How many runs of the task may go on at once, 1 or more; an occurrence due meanwhile is skipped. Default: 1.
+    pub fn max_instances(mut self, instances: u32) -> Self {
+        self.options.max_instances = Some(instances);
+        self
+    }
+
+    /// How late an occurrence may be decided and still run. Default: `None`, however late.
+    pub fn misfire_grace_time(mut self, grace: impl Into<Option<Duration>>) -> Self {
+        self.options.misfire_grace_time = Some(grace.into());
+        self
+    }
+
+    /// Without [`coalesce`](Self::coalesce): how many due occurrences run at most at a time, the latest ones; those before
+    /// are recorded as missed. Default: 1,000.
+    pub fn max_catch_up(mut self, occurrences: u32) -> Self {
+        self.options.max_catch_up = Some(occurrences);
+        self
+    }
+
+    /// Starts each run up to this much later than due: the same for the same occurrence on every node. Default: the
+    /// trigger's jitter.
+    pub fn jitter(mut self, jitter: Duration) -> Self {
+        self.options.jitter = Some(jitter);
+        self
+    }
+
+    /// When the task runs first, whatever the trigger says; `None` adds it paused. Default: the trigger's first instant.
+    pub fn next_run_time(mut self, at: impl Into<Option<DateTime<Utc>>>) -> Self {
+        self.next_run_time = at.into().map_or(NextRunTime::Paused, NextRunTime::At);
+        self
+    }
+
+    /// Whether a task of the same id is replaced. Default: true for declared tasks, else false and
+    /// [`Error::ConflictId`].
+    pub fn replace_existing(mut self, replace: bool) -> Self {
+        self.replace_existing = Some(replace);
+        self
+    }
+
+    /// Whether the task is added at all. Default: true.
+    pub fn enabled(mut self, enabled: bool) -> Self {
+        self.enabled = enabled;
+        self
+    }
+
+    /// The task in messages: its id or else its handler, and where it is declared.
+    pub(crate) fn label(&self) -> String {
+        let name = self.id.as_ref().map_or(&*self.handler.name, TaskId::as_str);
+        match self.handler.location {
+            Some((file, line)) => format!("`{name}` ({file}:{line})"),
+            None => format!("`{name}`"),
+        }
+    }
+
+    /// Whether it says nothing of when to run: declared so, it is there to be added later.
+    pub(crate) fn is_only_a_handler(&self) -> bool {
+        self.trigger.is_none() && self.mistake.is_none() && self.next_run_time == NextRunTime::FromTrigger
+    }
+
+    /// The task as a store keeps it, from `now` on: defaults filled in, its trigger anchored.
+    pub(crate) fn record(
+        &self,
+        declared: bool,
+        defaults: &TaskDefaults,
+        now: DateTime<Utc>,
+        zone: &Zone,
+    ) -> Result<TaskRecord, Mistake> {
+        if let Some(mistake) = &self.mistake {
+            return Err(Mistake::Option(mistake.clone()));
+        }
+        self.handler.check_args(&self.args).map_err(|rejection| Mistake::Arguments(rejection.to_string()))?;
+        let at_once = DateTrigger::at(now);
+        let given = self.trigger.as_deref().unwrap_or(&at_once);
+        let trigger: Arc<dyn Trigger> = given.anchored(now, zone).into();
+        let rules = self.options.rules(defaults, &*trigger).map_err(Mistake::Option)?;
+        let next_run_time = match self.next_run_time {
+            NextRunTime::FromTrigger => trigger.first(now),
+            NextRunTime::Paused => None,
+            NextRunTime::At(instant) => Some(instant),
+        };
+        let paused = self.next_run_time == NextRunTime::Paused;
+        if next_run_time.is_none() && !paused && !trigger.at_shutdown() {
+            return Err(Mistake::Option(format!("its trigger has no instant left: {trigger}")));
+        }
+        let id = match &self.id {
+            Some(id) => id.clone(),
+            None if declared => self.handler.name.clone().into(),
+            None => TaskId::random(),
+        };
+        let definition = TaskDefinition {
+            id,
+            handler: self.handler.name.clone(),
+            name: self.name.as_deref().map_or_else(|| self.handler.name.clone(), Arc::from),
+            trigger,
+            trigger_digest: digest_of(given),
+            args: self.args.clone(),
+            executor: self.executor.as_str().into(),
+            rules,
+        };
+        Ok(TaskRecord { definition: Arc::new(definition), schedule: Schedule::new(next_run_time, paused) })
+    }
+}
+
+/// What is wrong with a task.
+#[derive(Debug)]
+pub(crate) enum Mistake {
+    Arguments(String),
+    Option(String),
+}
+
+impl Mistake {
+    pub(crate) fn into_message(self) -> String {
+        match self {
+            Self::Arguments(message) | Self::Option(message) => message,
+        }
+    }
+
+    pub(crate) fn of_task(self, task: String) -> Error {
+        match self {
+            Self::Arguments(message) => Error::InvalidArguments { task, message },
+            Self::Option(message) => Error::InvalidTask { task, message },
+        }
+    }
+}
+
+/// A digest of a trigger as JSON.
+pub(crate) fn digest_of(trigger: &dyn Trigger) -> u64 {
+    // A trigger that can't be written is like no other, so that a change is never overlooked.
+    serde_json::to_vec(trigger).map_or(0, |json| record::digest(&json))
+}

@@ -1,4 +1,8 @@
 //! Everything that is tested through the public door, in one binary.
 
+#![allow(clippy::unwrap_used, reason = "a test that unwraps too much fails, as it should")]
+
+mod executors;
 mod lifespan;
+mod scheduler;
 mod triggers;

@@ -28,6 +28,7 @@ fn scene() {
     let Ok(scene) = env::var(SCENE) else { return };
     // Not for the test's sake: no child shall outlive a broken one.
     thread::spawn(|| {
+        #[expect(clippy::disallowed_methods, reason = "a watchdog for a child process")]
         thread::sleep(Duration::from_secs(30));
         std::process::exit(99);
     });

@@ -1,0 +1,129 @@
+//! The only reader of the time.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicIsize, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::Notify;
+
+/// How a scheduler knows the time and waits for it. [`SystemClock`] unless said; tests use `asyncz::testing::TestClock`.
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// The time.
+    fn now(&self) -> DateTime<Utc>;
+
+    /// Waits until [`now`](Clock::now) has come to `deadline`, or shorter: whoever waits reads the time again.
+    fn sleep_until(&self, deadline: DateTime<Utc>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    /// Marks a stretch of work, for clocks that stand still until all work is done. Default: nobody waits for it.
+    fn busy(&self) -> Busy {
+        Busy(None)
+    }
+}
+
+/// A stretch of work that a clock may wait for; it lasts until this is dropped. See [`Clock::busy`].
+#[derive(Debug)]
+pub struct Busy(Option<Arc<Activity>>);
+
+/// Counts the stretches of work going on.
+#[derive(Debug, Default)]
+pub(crate) struct Activity {
+    // Signed: a sleep outside any stretch of work takes away one that was never added.
+    stretches: AtomicIsize,
+    quiet: Notify,
+}
+
+impl Activity {
+    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "only the clock of tests counts"))]
+    pub(crate) fn busy(self: &Arc<Self>) -> Busy {
+        self.add();
+        Busy(Some(self.clone()))
+    }
+
+    pub(crate) fn add(&self) {
+        self.stretches.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn take(&self) {
+        if self.stretches.fetch_sub(1, Ordering::SeqCst) <= 1 {
+            self.quiet.notify_waiters();
+        }
+    }
+
+    /// Returns when no work is going on.
+    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "only the clock of tests waits"))]
+    pub(crate) async fn quiet(&self) {
+        loop {
+            let quiet = self.quiet.notified();
+            tokio::pin!(quiet);
+            quiet.as_mut().enable();
+            if self.stretches.load(Ordering::SeqCst) <= 0 {
+                return;
+            }
+            quiet.await;
+        }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        if let Some(activity) = &self.0 {
+            activity.take();
+        }
+    }
+}
+
+/// The system's clock and timers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+/// Timers stand still while a machine is suspended, and the clock may be stepped: look at it again at least this often.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    fn sleep_until(&self, deadline: DateTime<Utc>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let wait = (deadline - self.now()).to_std().unwrap_or_default();
+        Box::pin(tokio::time::sleep(wait.min(LONGEST_SLEEP)))
+    }
+}
+
+/// `instant` and `duration`, as far as the calendar goes.
+pub(crate) fn after(instant: DateTime<Utc>, duration: Duration) -> DateTime<Utc> {
+    TimeDelta::from_std(duration)
+        .ok()
+        .and_then(|delta| instant.checked_add_signed(delta))
+        .unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+/// A limit in real time, whatever a scheduler's clock says: it bounds how long a process takes to exit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RealDeadline(Option<tokio::time::Instant>);
+
+impl RealDeadline {
+    /// So long from now; never where that is beyond the calendar.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    pub(crate) fn after(duration: Duration) -> Self {
+        Self(tokio::time::Instant::now().checked_add(duration))
+    }
+
+    /// No limit.
+    pub(crate) const NEVER: Self = Self(None);
+
+    /// Returns when it has passed.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    pub(crate) async fn passed(self) {
+        match self.0 {
+            Some(instant) => tokio::time::sleep_until(instant).await,
+            None => std::future::pending().await,
+        }
+    }
+}

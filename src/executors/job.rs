@@ -1,0 +1,182 @@
+//! One run on its way through an executor.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Weak};
+
+use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Busy;
+use crate::panics::{catching, catching_future};
+use crate::task::{Call, Occurrence, Outcome, Run, RunId, Surroundings, TaskDefinition};
+
+/// A run to execute: an [`Executor`](super::Executor) calls [`run`](Job::run) or, for a handler that
+/// [blocks](Job::is_blocking), [`run_blocking`](Job::run_blocking). A job that is dropped instead reports that.
+#[derive(Debug)]
+pub struct Job {
+    call: Call,
+    definition: Arc<TaskDefinition>,
+    occurrence: Occurrence,
+    run_id: RunId,
+    surroundings: Arc<Surroundings>,
+    live: Arc<Live>,
+    reporter: Reporter,
+}
+
+/// What can be known of a run, and done to it, while it goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    /// Microseconds since 1970; 0: not started.
+    started_at: AtomicI64,
+    /// The handler should stop.
+    pub(crate) cancelled: CancellationToken,
+    /// The handler is dropped at its next await.
+    pub(crate) aborted: CancellationToken,
+}
+
+impl Live {
+    pub(crate) fn started_at(&self) -> Option<DateTime<Utc>> {
+        match self.started_at.load(Ordering::Relaxed) {
+            0 => None,
+            micros => DateTime::from_timestamp_micros(micros),
+        }
+    }
+}
+
+/// How a run ended, for the scheduler that dispatched it.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) run: RunId,
+    pub(crate) started_at: Option<DateTime<Utc>>,
+    pub(crate) finished_at: DateTime<Utc>,
+    pub(crate) ended: Ended,
+}
+
+/// The ways for a run to end.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    Returned(Outcome),
+    Panicked(String),
+    /// Dropped before it ended, with the reason.
+    Aborted(String),
+    /// Never started, with the reason.
+    Refused(String),
+}
+
+/// Where reports go.
+pub(crate) trait Reports: Send + Sync + std::fmt::Debug {
+    fn report(&self, report: Report, busy: Busy);
+}
+
+#[derive(Debug)]
+struct Reporter {
+    run: RunId,
+    live: Arc<Live>,
+    surroundings: Arc<Surroundings>,
+    to: Weak<dyn Reports>,
+    busy: Option<Busy>,
+    ended: Option<Ended>,
+}
+
+impl Job {
+    pub(crate) fn new(
+        call: Call,
+        definition: Arc<TaskDefinition>,
+        occurrence: Occurrence,
+        run_id: RunId,
+        surroundings: Arc<Surroundings>,
+        to: Weak<dyn Reports>,
+    ) -> Self {
+        let live = Arc::new(Live::default());
+        let busy = Some(surroundings.clock.busy());
+        let reporter = Reporter {
+            run: run_id,
+            live: live.clone(),
+            surroundings: surroundings.clone(),
+            to,
+            busy,
+            ended: None,
+        };
+        Self { call, definition, occurrence, run_id, surroundings, live, reporter }
+    }
+
+    pub(crate) fn live(&self) -> Arc<Live> {
+        self.live.clone()
+    }
+
+    /// The id of the run.
+    pub fn run_id(&self) -> RunId {
+        self.run_id
+    }
+
+    /// Whether the handler is a `fn`, which holds its thread until it returns, and not an `async fn`.
+    pub fn is_blocking(&self) -> bool {
+        matches!(self.call, Call::Blocking(_))
+    }
+
+    /// Runs the handler to its end, or until the scheduler aborts it. A panic of the handler ends here.
+    ///
+    /// A handler that [blocks](Self::is_blocking) does so here, too. Dropping the future reports the run as aborted.
+    pub async fn run(mut self) {
+        let run = self.start();
+        let ended = match &self.call {
+            Call::Blocking(handler) => ended(catching(|| handler(&run))),
+            Call::Async(handler) => {
+                let future = catching_future(async { handler(&run).await });
+                match self.live.aborted.run_until_cancelled(future).await {
+                    Some(outcome) => ended(outcome),
+                    None => Ended::Aborted("aborted: it went on after it was told to stop".to_owned()),
+                }
+            }
+        };
+        self.reporter.ended = Some(ended);
+    }
+
+    /// Runs a handler that blocks, on this thread. One that is async is refused: it needs a runtime.
+    pub fn run_blocking(mut self) {
+        let run = self.start();
+        self.reporter.ended = Some(match &self.call {
+            Call::Blocking(handler) => ended(catching(|| handler(&run))),
+            Call::Async(_) => Ended::Refused("an async handler was run as a blocking one".to_owned()),
+        });
+    }
+
+    /// Reports the run as not executed, and why.
+    pub fn refuse(mut self, reason: impl Into<String>) {
+        self.reporter.ended = Some(Ended::Refused(reason.into()));
+    }
+
+    fn start(&self) -> Run {
+        let run = Run::new(
+            self.definition.clone(),
+            self.occurrence,
+            self.run_id,
+            self.surroundings.clone(),
+            self.live.cancelled.clone(),
+        );
+        let started_at = run.context().started_at().timestamp_micros();
+        self.live.started_at.store(started_at, Ordering::Relaxed);
+        run
+    }
+}
+
+impl Drop for Reporter {
+    fn drop(&mut self) {
+        let report = Report {
+            run: self.run,
+            started_at: self.live.started_at(),
+            finished_at: self.surroundings.clock.now(),
+            ended: self.ended.take().unwrap_or_else(|| Ended::Aborted("dropped by its executor".to_owned())),
+        };
+        if let (Some(reports), Some(busy)) = (self.to.upgrade(), self.busy.take()) {
+            reports.report(report, busy);
+        }
+    }
+}
+
+fn ended(outcome: Result<Outcome, String>) -> Ended {
+    match outcome {
+        Ok(outcome) => Ended::Returned(outcome),
+        Err(panic) => Ended::Panicked(panic),
+    }
+}

@@ -1,0 +1,55 @@
+//! The executor with a bounded number of threads.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::runtime::Handle;
+
+use super::{Executor, Job, Threads};
+
+/// Runs at most `max_workers` handlers at once, each on a thread of its own; for work that blocks or computes.
+///
+/// What finds no free thread waits, in order; 100,000 runs at most, those beyond fail with an error that says so. An
+/// async handler is driven on its thread by the application's runtime.
+#[derive(Debug)]
+pub struct ThreadPoolExecutor {
+    runtime: Mutex<Option<Handle>>,
+    threads: Threads,
+}
+
+const LONGEST_QUEUE: usize = 100_000;
+
+impl ThreadPoolExecutor {
+    /// An executor of at most `max_workers` threads, at least one. They are started when there is work for them.
+    pub fn new(max_workers: usize) -> Self {
+        Self { runtime: Mutex::new(None), threads: Threads::at_most("asyncz-pool", max_workers.max(1)) }
+    }
+}
+
+impl Executor for ThreadPoolExecutor {
+    fn start(&self, runtime: &Handle) {
+        *self.runtime.lock().unwrap_or_else(PoisonError::into_inner) = Some(runtime.clone());
+    }
+
+    fn submit(&self, jobs: Vec<Job>) {
+        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for job in jobs {
+            let Some(runtime) = runtime.clone() else {
+                job.refuse("its executor is not started");
+                continue;
+            };
+            if self.threads.waiting() >= LONGEST_QUEUE {
+                job.refuse(format!("its executor is full: {LONGEST_QUEUE} runs wait already"));
+                continue;
+            }
+            self.threads.run(Box::new(move || runtime.block_on(job.run())));
+        }
+    }
+
+    fn shutdown(&self) {
+        self.threads.clear();
+    }
+
+    fn queued(&self) -> usize {
+        self.threads.waiting()
+    }
+}

@@ -1,0 +1,174 @@
+//! The built-in configuration.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::runtime::Handle;
+
+use super::setup::Setup;
+use super::{Scheduler, SchedulerConfig, Shared, Shutdown};
+use crate::clock::Clock;
+use crate::executors::Executor;
+use crate::stores::Store;
+use crate::task::{Task, TaskDefaults};
+use crate::{Error, Zone};
+
+/// Configures a scheduler and plugs it into an application's life.
+///
+/// Without further ado it finds all tasks that `#[task]` declares, keeps them in memory, reads cron expressions in UTC,
+/// and runs on the application's runtime.
+///
+/// ```
+/// use asyncz::{AsynczConfig, Lifespan};
+///
+/// # #[tokio::main] async fn main() -> Result<(), asyncz::Error> {
+/// let config = AsynczConfig::new().timezone("Europe/Berlin").provide(String::from("shared by tasks"));
+/// let scheduler = config.scheduler();
+/// let lifespan = Lifespan::start(config).await?;
+/// assert!(scheduler.running());
+/// lifespan.shutdown().await
+/// # }
+/// ```
+#[must_use = "a configuration does nothing until it is plugged in"]
+#[derive(Debug)]
+pub struct AsynczConfig {
+    scheduler: Scheduler,
+}
+
+impl AsynczConfig {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self { scheduler: Scheduler::of(Shared::new()) }
+    }
+
+    /// The scheduler: it can be used before, during and after its run.
+    pub fn scheduler(&self) -> Scheduler {
+        self.scheduler.clone()
+    }
+
+    /// The time zone of triggers that name none: a [`Zone`], a `chrono_tz::Tz` or a name. Default: UTC.
+    ///
+    /// A name that is no zone is told at start.
+    pub fn timezone<Z>(self, zone: Z) -> Self
+    where
+        Z: TryInto<Zone>,
+        Z::Error: Into<Error>,
+    {
+        self.set(|setup| match zone.try_into() {
+            Ok(zone) => setup.zone = zone,
+            Err(error) => setup.mistakes.push(format!("timezone: {}", error.into())),
+        })
+    }
+
+    /// A store, by an alias that tasks name. Default: a [`MemoryStore`](crate::MemoryStore) as `default`.
+    pub fn store(self, alias: impl Into<Arc<str>>, store: impl Store) -> Self {
+        self.set(|setup| drop(setup.stores.insert(alias.into(), Arc::new(store))))
+    }
+
+    /// An executor, by an alias that tasks name. Default: an [`AsyncExecutor`](crate::AsyncExecutor) as `default`.
+    pub fn executor(self, alias: impl Into<Arc<str>>, executor: impl Executor) -> Self {
+        self.set(|setup| drop(setup.executors.insert(alias.into(), Arc::new(executor))))
+    }
+
+    /// What tasks' options are where a task does not say.
+    pub fn task_defaults(self, defaults: TaskDefaults) -> Self {
+        self.set(|setup| setup.task_defaults = defaults)
+    }
+
+    /// Of the tasks that `#[task]` declares only these, by their handlers' names: `module_path::function`.
+    pub fn tasks<T: Into<String>>(self, handlers: impl IntoIterator<Item = T>) -> Self {
+        self.set(|setup| setup.only = Some(handlers.into_iter().map(Into::into).collect()))
+    }
+
+    /// One more task.
+    pub fn task(self, task: Task) -> Self {
+        self.set(|setup| setup.tasks.push(task))
+    }
+
+    /// Leaves out the tasks that `#[task]` declares.
+    pub fn without_registry(self) -> Self {
+        self.set(|setup| setup.registry = false)
+    }
+
+    /// Fails the start where fewer declared tasks are found: a crate that nobody names is not linked, and its tasks are
+    /// missing without a word.
+    pub fn expect_tasks(self, tasks: usize) -> Self {
+        self.set(|setup| setup.expect_tasks = tasks)
+    }
+
+    /// The application's state: what handlers take as `State<T>`. Cloned for each run.
+    pub fn state<S: Clone + Send + Sync + 'static>(self, state: S) -> Self {
+        self.provide(state)
+    }
+
+    /// A value that handlers take as `State<T>` or [`Provide<T>`](crate::Provide), found by its type. Cloned for each run.
+    pub fn provide<T: Clone + Send + Sync + 'static>(self, value: T) -> Self {
+        self.set(|setup| setup.provided.insert(value))
+    }
+
+    /// Whether the scheduler is paused after its start. Default: false.
+    pub fn start_paused(self, paused: bool) -> Self {
+        self.set(|setup| setup.start_paused = paused)
+    }
+
+    /// How long runs (and an application's requests) may go on when the application stops. Default: 25 s, as Kubernetes
+    /// kills after 30.
+    pub fn drain_timeout(self, timeout: Duration) -> Self {
+        self.set(|setup| setup.drain_timeout = timeout)
+    }
+
+    /// How long to wait before a store that failed is asked again. Default: 10 s.
+    pub fn store_retry_interval(self, interval: Duration) -> Self {
+        self.set(|setup| setup.store_retry_interval = interval)
+    }
+
+    /// How the scheduler knows the time. Default: [`SystemClock`](crate::SystemClock).
+    pub fn clock(self, clock: impl Clock) -> Self {
+        self.set(|setup| setup.clock = Arc::new(clock))
+    }
+
+    /// The tokio runtime that runs async handlers. Default: the one in which the scheduler is started.
+    pub fn runtime(self, runtime: Handle) -> Self {
+        self.set(|setup| setup.runtime = Some(runtime))
+    }
+
+    fn set(self, set: impl FnOnce(&mut Setup)) -> Self {
+        set(&mut self.scheduler.shared.setup());
+        self
+    }
+}
+
+impl Default for AsynczConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl SchedulerConfig for AsynczConfig {
+    async fn start(&self) -> Result<(), Error> {
+        self.scheduler.start().await
+    }
+
+    async fn shutdown(&self) -> Result<(), Error> {
+        let drain_timeout = self.drain_timeout();
+        self.scheduler.shutdown(Shutdown::Within(drain_timeout)).await
+    }
+
+    async fn stop_claiming(&self) {
+        self.scheduler.shared.stop_claiming().await;
+    }
+
+    async fn drain(&self) {
+        self.scheduler.shared.drained().await;
+    }
+
+    async fn cancel_runs(&self) {
+        self.scheduler.shared.cancel_runs().await;
+    }
+
+    fn drain_timeout(&self) -> Duration {
+        self.scheduler.shared.setup().drain_timeout
+    }
+}

@@ -1,0 +1,164 @@
+//! Carries out what the machine decides, on a thread of its own.
+//!
+//! The thread has a runtime of its own, so that a handler that blocks a worker of the application's can't hold it back
+//! (a task in tokio's LIFO slot can't be stolen).
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
+
+use chrono::{DateTime, Utc};
+use tokio::task::JoinSet;
+
+use super::machine::{Action, Answer, Dispatch, Input, Machine, Question};
+use super::shared::Shared;
+use crate::clock::{Busy, Clock};
+use crate::events::Event;
+use crate::executors::{Job, Reports};
+use crate::panics::{catching, catching_future};
+use crate::stores::{Query, Store, StoreError};
+use crate::task::{BoxFuture, Surroundings};
+
+/// The loop between the machine and the world.
+pub(super) struct Driver {
+    pub(super) machine: Machine,
+    pub(super) shared: Arc<Shared>,
+    surroundings: Arc<Surroundings>,
+    clock: Arc<dyn Clock>,
+    /// Questions that stores have not answered yet.
+    asked: JoinSet<(Arc<str>, Answer, Busy)>,
+    /// The clock of tests stands still while the driver does anything but sleep.
+    _busy: Busy,
+}
+
+impl Driver {
+    pub(super) fn new(machine: Machine, shared: Arc<Shared>, surroundings: Arc<Surroundings>) -> Self {
+        let clock = surroundings.clock.clone();
+        let busy = clock.busy();
+        Self { machine, shared, surroundings, clock, asked: JoinSet::new(), _busy: busy }
+    }
+
+    /// Does all there is to do now, then waits for one thing to happen and hears of it.
+    ///
+    /// Dropping the future loses nothing.
+    pub(super) async fn step(&mut self) {
+        self.act();
+        let timeout = self.machine.poll_timeout().unwrap_or(DateTime::<Utc>::MAX_UTC);
+        if timeout <= self.clock.now() {
+            return;
+        }
+        let shared = self.shared.clone();
+        tokio::select! {
+            () = shared.mailbox.came() => {}
+            Some(answered) = self.asked.join_next() => {
+                // A question can't panic: `answer` catches that.
+                if let Ok((store, answer, _busy)) = answered {
+                    self.hear(Input::Answer(store, answer));
+                }
+            }
+            // After each wake the clock decides, not the timer.
+            () = self.clock.sleep_until(timeout) => {}
+        }
+    }
+
+    /// Lets the machine decide, and does what it says, until it has nothing more to say.
+    pub(super) fn act(&mut self) {
+        let (inputs, _busy) = self.shared.mailbox.take();
+        for input in inputs {
+            if let Input::Ended(report) = &input {
+                self.shared.live().remove(&report.run);
+            }
+            self.hear(input);
+        }
+        self.machine.handle_timeout(self.clock.now());
+        while let Some(action) = self.machine.poll_action() {
+            match action {
+                Action::Ask(store, question) => self.ask(store, question),
+                Action::Dispatch(runs) => self.dispatch(runs),
+                Action::Emit(event) => self.emit(&event),
+            }
+        }
+        self.shared.note_progress(&self.machine);
+    }
+
+    pub(super) fn hear(&mut self, input: Input) {
+        self.machine.handle(input, self.clock.now());
+    }
+
+    pub(super) fn emit(&self, event: &Event) {
+        self.shared.emit(event);
+    }
+
+    /// Puts a question to a store. An answer that is there at once, as a store in memory gives it, is heard at once.
+    fn ask(&mut self, alias: Arc<str>, question: Question) {
+        let mut answer: BoxFuture<Answer> = Box::pin(answer(self.shared.store(&alias), question));
+        match Pin::new(&mut answer).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(answer) => self.hear(Input::Answer(alias, answer)),
+            Poll::Pending => {
+                let busy = self.clock.busy();
+                self.asked.spawn(async move { (alias, answer.await, busy) });
+            }
+        }
+    }
+
+    /// Hands runs to their executors.
+    fn dispatch(&mut self, runs: Vec<Dispatch>) {
+        let mut jobs: BTreeMap<Arc<str>, Vec<Job>> = BTreeMap::new();
+        for Dispatch { definition, run, occurrence } in runs {
+            let alias = definition.executor.clone();
+            let mailbox: Weak<dyn Reports> = Arc::downgrade(&self.shared.mailbox) as _;
+            let handler = self.shared.handler(&definition.handler);
+            let known = handler.is_some();
+            let call = handler.map_or_else(unknown_handler, |handler| handler.call);
+            let job = Job::new(call, definition, occurrence, run, self.surroundings.clone(), mailbox);
+            self.shared.live().insert(run, job.live());
+            match known {
+                true => jobs.entry(alias).or_default().push(job),
+                false => job.refuse("its handler is not in this program"),
+            }
+        }
+        for (alias, jobs) in jobs {
+            match self.shared.executor(&alias) {
+                Some(executor) => {
+                    if let Err(panic) = catching(|| executor.submit(jobs)) {
+                        tracing::error!(target: "asyncz.executors", executor = &*alias, "the executor {panic}");
+                    }
+                }
+                None => {
+                    jobs.into_iter().for_each(|job| job.refuse(format!("there is no executor `{alias}`")))
+                }
+            }
+        }
+    }
+}
+
+/// What a job of an unknown handler would call; it is refused before.
+fn unknown_handler() -> crate::task::Call {
+    crate::task::Call::Blocking(Arc::new(|_| Err("its handler is not in this program".to_owned())))
+}
+
+/// A store's answer to a question.
+async fn answer(store: Option<Arc<dyn Store>>, question: Question) -> Answer {
+    let store = store.ok_or_else(|| StoreError::new("the store was removed"));
+    match question {
+        Question::FindDue { now, limit } => {
+            Answer::FindDue(guarded(async { store?.query(Query::Due { now, limit }).await }).await)
+        }
+        Question::FindNextDue => Answer::FindNextDue(guarded(async { store?.next_due().await }).await),
+        Question::Claim(claims) => {
+            let outcomes = guarded(async { store?.claim(&claims).await }).await;
+            Answer::Claim(claims, outcomes)
+        }
+        Question::Finish(ends) => {
+            let outcomes = guarded(async { store?.finish(&ends).await }).await;
+            Answer::Finish(ends, outcomes)
+        }
+    }
+}
+
+/// A store's panic is a failure like any other.
+async fn guarded<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    catching_future(asked).await.unwrap_or_else(|panic| Err(StoreError::new(format!("the store {panic}"))))
+}

@@ -1,0 +1,192 @@
+//! A scheduler's life: counted starts and shutdowns, and the thread between them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
+
+use super::driver::Driver;
+use super::machine::{Input, Machine};
+use super::shared::Shared;
+use super::shutdown::{self, Ending};
+use super::{Scheduler, State, startup};
+use crate::Error;
+use crate::events::{Event, EventMask};
+use crate::task::Surroundings;
+
+/// How many starts there were, and the way to the thread.
+#[derive(Debug, Default)]
+pub(super) struct Life {
+    /// Held while one start or shutdown goes on: the others wait.
+    turn: tokio::sync::Mutex<usize>,
+    /// Held by the thread as long as it lives.
+    thread: Arc<tokio::sync::Mutex<()>>,
+    ending: Mutex<Option<watch::Sender<Ending>>>,
+}
+
+/// How [`Scheduler::shutdown`] treats runs that are going on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shutdown {
+    /// Waits until they have ended, however long that takes.
+    Wait,
+    /// Waits at most so long; then they are told to stop, and aborted 2 s later.
+    Within(Duration),
+    /// They are told to stop at once, and aborted 2 s later.
+    Now,
+}
+
+impl Shared {
+    /// Starts, unless started; counted.
+    pub(super) async fn start(self: &Arc<Self>, paused: bool) -> Result<(), Error> {
+        let mut starts = self.life.turn.lock().await;
+        if *starts == 0 {
+            self.launch(paused).await?;
+        }
+        *starts += 1;
+        Ok(())
+    }
+
+    /// Ends the life that the first start began, at the last shutdown; counted.
+    pub(super) async fn shutdown(&self, how: Shutdown) {
+        self.life.hurry_if_ending(how);
+        let mut starts = self.life.turn.lock().await;
+        match *starts {
+            0 => return,
+            1 => *starts = 0,
+            _ => {
+                *starts -= 1;
+                return;
+            }
+        }
+        self.life.send(Ending::from(how));
+        // The thread ends by itself, whether somebody waits for it or not.
+        drop(self.life.thread.lock().await);
+    }
+
+    /// No occurrence is claimed from here on, until the next start.
+    pub(super) async fn stop_claiming(&self) {
+        self.life.send(Ending::ClaimNothing);
+        let mut progress = self.progress.subscribe();
+        let done = progress.wait_for(|progress| !progress.deciding || self.state() == State::Stopped);
+        // The sender lives in `self`.
+        drop(done.await);
+    }
+
+    /// Returns when no run is going on and all ends are written.
+    pub(super) async fn drained(&self) {
+        let mut progress = self.progress.subscribe();
+        let done = progress.wait_for(|progress| progress.quiet || self.state() == State::Stopped);
+        drop(done.await);
+    }
+
+    /// Runs are told to stop, and are aborted 2 s later; returns when that has come to its end.
+    pub(super) async fn cancel_runs(&self) {
+        self.life.send(Ending::Now);
+        drop(self.life.thread.lock().await);
+    }
+
+    /// Starts the thread and waits until it is ready. Dropping the future stops what was started.
+    async fn launch(self: &Arc<Self>, paused: bool) -> Result<(), Error> {
+        let alone = self.life.thread.clone().lock_owned().await;
+        let runtime = match self.setup().runtime.clone() {
+            Some(runtime) => runtime,
+            None => Handle::try_current().map_err(|_| Error::NoRuntime)?,
+        };
+        let (ending, ending_heard) = watch::channel(Ending::No);
+        let (ready, is_ready) = oneshot::channel();
+        let shared = self.clone();
+        let live = move || {
+            let _alone = alone;
+            let driver_runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            match driver_runtime {
+                Ok(driver_runtime) => {
+                    driver_runtime.block_on(live(shared, runtime, paused, ready, ending_heard))
+                }
+                Err(error) => drop(ready.send(Err(Error::NoThread(error)))),
+            }
+        };
+        std::thread::Builder::new()
+            .name("asyncz-scheduler".to_owned())
+            .spawn(live)
+            .map_err(Error::NoThread)?;
+        *self.life.ending.lock().unwrap_or_else(PoisonError::into_inner) = Some(ending);
+        is_ready
+            .await
+            .unwrap_or_else(|_| Err(Error::ImproperlyConfigured("the scheduler's thread panicked".into())))
+    }
+}
+
+impl Life {
+    fn send(&self, ending: Ending) {
+        let sender = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = &*sender {
+            sender.send_if_modified(|now| {
+                let harder = ending > *now;
+                if harder {
+                    *now = ending;
+                }
+                harder
+            });
+        }
+    }
+
+    /// A shutdown that waits is made shorter by one that does not.
+    fn hurry_if_ending(&self, how: Shutdown) {
+        let sender = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_ending = sender.as_ref().is_some_and(|sender| *sender.borrow() > Ending::ClaimNothing);
+        drop(sender);
+        if is_ending {
+            self.send(Ending::from(how));
+        }
+    }
+}
+
+/// The thread's whole life.
+async fn live(
+    shared: Arc<Shared>,
+    runtime: Handle,
+    paused: bool,
+    ready: oneshot::Sender<Result<(), Error>>,
+    mut ending: watch::Receiver<Ending>,
+) {
+    let started = match startup::start(&shared, &runtime).await {
+        Ok(started) => started,
+        Err(error) => return drop(ready.send(Err(error))),
+    };
+    let (provided, clock, interval) = {
+        let setup = shared.setup();
+        (setup.provided.clone(), setup.clock.clone(), setup.store_retry_interval)
+    };
+    let scheduler = Scheduler::of(shared.clone());
+    let surroundings = Arc::new(Surroundings { provided, scheduler, clock: clock.clone() });
+    let mut driver = Driver::new(Machine::new(shared.boot(), interval), shared.clone(), surroundings);
+    for event in started.events {
+        driver.emit(&event);
+    }
+    for store in started.stores {
+        driver.hear(Input::StoreAdded(store));
+    }
+    shared.set_state(if paused { State::Paused } else { State::Running });
+    driver.emit(&Event::new(EventMask::SCHEDULER_START, clock.now()));
+    if !paused {
+        driver.hear(Input::Resume);
+    }
+    driver.act();
+    if ready.send(Ok(())).is_err() {
+        // Nobody waits for the start any more: what it began is ended.
+        shutdown::end(&mut driver, Ending::Now, &mut ending).await;
+        return;
+    }
+    let how = loop {
+        tokio::select! {
+            () = driver.step() => {}
+            Ok(()) = ending.changed() => match *ending.borrow_and_update() {
+                Ending::No => {}
+                Ending::ClaimNothing => driver.hear(Input::Pause),
+                how => break how,
+            }
+        }
+    };
+    shutdown::end(&mut driver, how, &mut ending).await;
+}

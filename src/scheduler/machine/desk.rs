@@ -1,0 +1,96 @@
+//! Where one store's cycle stands.
+
+use chrono::{DateTime, Utc};
+
+use crate::task::RunRecord;
+
+/// One store's cycle, and the ends of its runs.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    cycle: Cycle,
+    /// Somebody changed tasks while the cycle went round.
+    changed: bool,
+    /// Ended runs to be written.
+    pub(super) ends: Vec<RunRecord>,
+    pub(super) is_finishing: bool,
+    /// The store failed: ends are not written before then.
+    pub(super) finish_after: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Cycle {
+    /// A question is out.
+    Asking,
+    /// Nothing to do until then.
+    Resting(Option<DateTime<Utc>>),
+}
+
+impl Default for Cycle {
+    fn default() -> Self {
+        Self::Resting(None)
+    }
+}
+
+impl Desk {
+    /// Begins a cycle where something is due; answers whether it did.
+    pub(super) fn start_cycle(&mut self, now: DateTime<Utc>) -> bool {
+        let due = matches!(self.cycle, Cycle::Resting(Some(at)) if at <= now);
+        if due {
+            self.cycle = Cycle::Asking;
+        }
+        due
+    }
+
+    /// Begins to ask when the next task is due; answers whether it did. A cycle that goes round will ask anyway.
+    pub(super) fn start_looking(&mut self) -> bool {
+        let resting = !self.is_in_cycle();
+        match resting {
+            true => self.cycle = Cycle::Asking,
+            false => self.changed = true,
+        }
+        resting
+    }
+
+    /// Ends the cycle; answers whether somebody has changed tasks meanwhile.
+    pub(super) fn end_cycle(&mut self, next_due: Option<DateTime<Utc>>) -> bool {
+        self.cycle = Cycle::Resting(next_due);
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Gives the cycle up, to begin again at `again`.
+    pub(super) fn break_cycle(&mut self, again: DateTime<Utc>) {
+        self.end_cycle(Some(again));
+    }
+
+    pub(super) fn timeout(&self) -> Option<DateTime<Utc>> {
+        match self.cycle {
+            Cycle::Asking => None,
+            Cycle::Resting(until) => until,
+        }
+    }
+
+    pub(super) fn is_in_cycle(&self) -> bool {
+        self.cycle == Cycle::Asking
+    }
+
+    /// The ends to write, where there are some and none are being written.
+    pub(super) fn start_finishing(&mut self) -> Option<Vec<RunRecord>> {
+        if self.is_finishing || self.ends.is_empty() || self.finish_after.is_some() {
+            return None;
+        }
+        self.is_finishing = true;
+        Some(std::mem::take(&mut self.ends))
+    }
+
+    /// The store failed to write ends: they are written again, before those that came since.
+    pub(super) fn finish_again(&mut self, mut ends: Vec<RunRecord>, again: DateTime<Utc>) {
+        ends.append(&mut self.ends);
+        self.ends = ends;
+        self.is_finishing = false;
+        self.finish_after = Some(again);
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        !self.is_in_cycle() && !self.is_finishing && self.ends.is_empty()
+    }
+}

@@ -1,0 +1,39 @@
+//! What the machine hears.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::executors::Report;
+use crate::stores::{Claim, ClaimOutcome, FinishOutcome, StoreError};
+use crate::task::{RunRecord, TaskDefinition, TaskRecord};
+
+/// What the machine hears: answers to its actions, ends of runs, and what users want.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// There is a store to schedule from.
+    StoreAdded(Arc<str>),
+    /// Somebody has changed tasks of a store.
+    Changed(Arc<str>),
+    /// Decide from now on.
+    Resume,
+    /// Decide nothing from now on; runs that are going on go on.
+    Pause,
+    /// A run was claimed by hand.
+    ClaimedByHand(Arc<str>, Arc<TaskDefinition>, Box<RunRecord>),
+    /// A run that was dispatched has ended.
+    Ended(Report),
+    /// Runs that have not ended by now never will: they are lost.
+    GiveUp,
+    /// What an action came to.
+    Answer(Arc<str>, Answer),
+}
+
+/// The answer to the action of the same name. Each such action is answered exactly once.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    FindDue(Result<Vec<TaskRecord>, StoreError>),
+    FindNextDue(Result<Option<DateTime<Utc>>, StoreError>),
+    Claim(Vec<Claim>, Result<Vec<ClaimOutcome>, StoreError>),
+    Finish(Vec<RunRecord>, Result<Vec<FinishOutcome>, StoreError>),
+}

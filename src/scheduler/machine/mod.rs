@@ -1,0 +1,342 @@
+//! The pure core: it decides, and does nothing itself. No async, no clock, no I/O, no lock, no hash order: equal inputs
+//! give equal actions.
+//!
+//! The driver calls [`handle`](Machine::handle) with what happened and [`handle_timeout`](Machine::handle_timeout) when
+//! the time of [`poll_timeout`](Machine::poll_timeout) has come, and does what [`poll_action`](Machine::poll_action)
+//! gives. A call too many never harms.
+//!
+//! Each store has a desk, where one cycle at a time goes round: find what is due, plan, claim, dispatch what was won,
+//! find out when the next is due, sleep.
+
+mod action;
+mod desk;
+mod due;
+mod input;
+mod plan;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::clock::after;
+use crate::events::{Event, EventMask};
+use crate::executors::{Ended, Report};
+use crate::stores::{Claim, ClaimOutcome, FinishOutcome, StoreError};
+use crate::task::{RunId, RunRecord, RunStatus, TaskDefinition, TaskRecord};
+
+pub(crate) use action::{Action, Dispatch, Question};
+pub(crate) use input::{Answer, Input};
+pub(crate) use plan::{plan_by_hand, plan_missed};
+
+use desk::Desk;
+
+/// How many due tasks one question asks for.
+const BATCH: usize = 1_000;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Machine {
+    boot: u64,
+    runs_so_far: u64,
+    store_retry_interval: Duration,
+    /// When deciding began; `None`: paused or stopping.
+    deciding_since: Option<DateTime<Utc>>,
+    desks: BTreeMap<Arc<str>, Desk>,
+    /// Claimed runs that have not ended.
+    running: BTreeMap<RunId, Running>,
+    /// Claimed runs that jitter holds back.
+    delayed: BTreeMap<(DateTime<Utc>, RunId), Dispatch>,
+    actions: VecDeque<Action>,
+}
+
+#[derive(Debug)]
+struct Running {
+    store: Arc<str>,
+    record: RunRecord,
+}
+
+impl Machine {
+    /// A machine that decides nothing yet. `boot` tells its runs from those of all other schedulers.
+    pub(crate) fn new(boot: u64, store_retry_interval: Duration) -> Self {
+        Self {
+            boot,
+            runs_so_far: 0,
+            store_retry_interval,
+            deciding_since: None,
+            desks: BTreeMap::new(),
+            running: BTreeMap::new(),
+            delayed: BTreeMap::new(),
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// Hears what happened.
+    pub(crate) fn handle(&mut self, input: Input, now: DateTime<Utc>) {
+        match input {
+            Input::StoreAdded(store) => {
+                self.desks.insert(store.clone(), Desk::default());
+                self.look(&store);
+            }
+            Input::Changed(store) => self.look(&store),
+            Input::Resume => {
+                self.deciding_since.get_or_insert(now);
+            }
+            Input::Pause => self.deciding_since = None,
+            Input::ClaimedByHand(store, definition, run) => {
+                let dispatched = self.submit(&store, &definition, *run, now);
+                self.actions.push_back(Action::Dispatch(vec![dispatched]));
+            }
+            Input::Ended(report) => self.end(report),
+            Input::GiveUp => self.give_up(now),
+            Input::Answer(store, answer) => self.answer(&store, answer, now),
+        }
+    }
+
+    /// Starts what is due by `now`.
+    pub(crate) fn handle_timeout(&mut self, now: DateTime<Utc>) {
+        let held_back = self.delayed.split_off(&(now, RunId::LAST));
+        let released: Vec<_> = std::mem::replace(&mut self.delayed, held_back).into_values().collect();
+        if !released.is_empty() {
+            self.actions.push_back(Action::Dispatch(released));
+        }
+        let deciding = self.deciding_since.is_some();
+        for (store, desk) in &mut self.desks {
+            desk.finish_after = desk.finish_after.filter(|at| *at > now);
+            if deciding && desk.start_cycle(now) {
+                let question = Question::FindDue { now, limit: BATCH };
+                self.actions.push_back(Action::Ask(store.clone(), question));
+            }
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) should be called next.
+    pub(crate) fn poll_timeout(&self) -> Option<DateTime<Utc>> {
+        let deciding = self.deciding_since.is_some();
+        let desks =
+            self.desks.values().flat_map(|desk| [desk.timeout().filter(|_| deciding), desk.finish_after]);
+        let released = self.delayed.first_key_value().map(|((at, _), _)| *at);
+        desks.chain([released]).flatten().min()
+    }
+
+    /// The next thing to do.
+    pub(crate) fn poll_action(&mut self) -> Option<Action> {
+        // Ends wait until everything that was heard is heard, so that many go in one question.
+        if self.actions.is_empty() {
+            for (store, desk) in &mut self.desks {
+                if let Some(ends) = desk.start_finishing() {
+                    self.actions.push_back(Action::Ask(store.clone(), Question::Finish(ends)));
+                }
+            }
+        }
+        self.actions.pop_front()
+    }
+
+    /// Whether something may still be claimed: it decides, or a claim is being written.
+    pub(crate) fn is_deciding(&self) -> bool {
+        self.deciding_since.is_some() || self.desks.values().any(Desk::is_in_cycle)
+    }
+
+    /// Whether nothing goes on: no claim, no run, no end to be written.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.running.is_empty() && self.desks.values().all(Desk::is_quiet)
+    }
+
+    /// The runs that are going on.
+    pub(crate) fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Finds out anew when the store's next task is due.
+    fn look(&mut self, store: &Arc<str>) {
+        if let Some(desk) = self.desks.get_mut(store)
+            && desk.start_looking()
+        {
+            self.actions.push_back(Action::Ask(store.clone(), Question::FindNextDue));
+        }
+    }
+
+    fn answer(&mut self, store: &Arc<str>, answer: Answer, now: DateTime<Utc>) {
+        let failed = match answer {
+            Answer::FindDue(Ok(tasks)) => return self.plan(store, &tasks, now),
+            Answer::FindNextDue(Ok(due)) => return self.rest(store, due),
+            Answer::Claim(claims, Ok(outcomes)) => return self.won(store, claims, &outcomes, now),
+            Answer::Finish(ends, Ok(outcomes)) => return self.finished(store, ends, &outcomes, now),
+            Answer::FindDue(Err(error)) | Answer::FindNextDue(Err(error)) | Answer::Claim(_, Err(error)) => {
+                let again = after(now, self.store_retry_interval);
+                self.desk(store).break_cycle(again);
+                error
+            }
+            Answer::Finish(ends, Err(error)) => {
+                let again = after(now, self.store_retry_interval);
+                self.desk(store).finish_again(ends, again);
+                error
+            }
+        };
+        self.store_failed(store, &failed, now);
+    }
+
+    /// Decides what is due.
+    fn plan(&mut self, store: &Arc<str>, tasks: &[TaskRecord], now: DateTime<Utc>) {
+        let Some(since) = self.deciding_since else { return self.desk(store).break_cycle(now) };
+        let (boot, runs_so_far) = (self.boot, &mut self.runs_so_far);
+        let mut run_id = || {
+            *runs_so_far += 1;
+            RunId::new(boot, *runs_so_far)
+        };
+        let claims: Vec<_> =
+            tasks.iter().filter_map(|task| plan::plan(task, now, since, &mut run_id)).collect();
+        let question = if claims.is_empty() { Question::FindNextDue } else { Question::Claim(claims) };
+        self.actions.push_back(Action::Ask(store.clone(), question));
+    }
+
+    /// Dispatches what was won, and goes on where there may be more.
+    fn won(&mut self, store: &Arc<str>, claims: Vec<Claim>, outcomes: &[ClaimOutcome], now: DateTime<Utc>) {
+        let more = claims.len() >= BATCH || outcomes.contains(&ClaimOutcome::Lost);
+        let mut dispatched = Vec::with_capacity(claims.len());
+        for (claim, outcome) in claims.into_iter().zip(outcomes) {
+            let ClaimOutcome::Won { removed } = outcome else { continue };
+            let definition = claim.definition;
+            for entry in claim.entries {
+                if entry.status == RunStatus::Claimed {
+                    let dispatch = self.submit(store, &definition, entry, now);
+                    match start_time(&dispatch, &definition) {
+                        start if start > now => drop(self.delayed.insert((start, dispatch.run), dispatch)),
+                        _ => dispatched.push(dispatch),
+                    }
+                } else {
+                    self.tell(store, entry, now);
+                }
+            }
+            if *removed {
+                self.emit(Event::new(EventMask::TASK_REMOVED, now).alias(store).task(&definition.id));
+            }
+        }
+        if !dispatched.is_empty() {
+            self.actions.push_back(Action::Dispatch(dispatched));
+        }
+        let question = match more && self.deciding_since.is_some() {
+            true => Question::FindDue { now, limit: BATCH },
+            false => Question::FindNextDue,
+        };
+        self.actions.push_back(Action::Ask(store.clone(), question));
+    }
+
+    /// Sleeps until the next task is due.
+    fn rest(&mut self, store: &Arc<str>, next_due: Option<DateTime<Utc>>) {
+        if self.desk(store).end_cycle(next_due) {
+            self.look(&store.clone());
+        }
+    }
+
+    /// Notes a run as going on.
+    fn submit(
+        &mut self,
+        store: &Arc<str>,
+        definition: &Arc<TaskDefinition>,
+        record: RunRecord,
+        now: DateTime<Utc>,
+    ) -> Dispatch {
+        let mut event = Event::new(EventMask::TASK_SUBMITTED, now).alias(store).task(&definition.id);
+        event.run_id = Some(record.id);
+        event.scheduled_at = Some(record.occurrence.due);
+        self.emit(event);
+        let (run, occurrence) = (record.id, record.occurrence);
+        self.running.insert(run, Running { store: store.clone(), record });
+        Dispatch { definition: definition.clone(), run, occurrence }
+    }
+
+    /// A run has ended: to be written. A report of a run that is over already changes nothing.
+    fn end(&mut self, report: Report) {
+        let Some(Running { store, mut record }) = self.running.remove(&report.run) else { return };
+        record.started_at = report.started_at;
+        record.finished_at = Some(report.finished_at);
+        (record.status, record.value, record.error) = match report.ended {
+            Ended::Returned(Ok(value)) => (RunStatus::Succeeded, value, None),
+            Ended::Returned(Err(error)) | Ended::Panicked(error) | Ended::Refused(error) => {
+                (RunStatus::Failed, None, Some(error))
+            }
+            Ended::Aborted(reason) => (RunStatus::Cancelled, None, Some(reason)),
+        };
+        self.desk(&store).ends.push(record);
+    }
+
+    /// What has not ended by now never will.
+    fn give_up(&mut self, now: DateTime<Utc>) {
+        let delayed = std::mem::take(&mut self.delayed);
+        for (_, run) in delayed.into_keys() {
+            let ended = Ended::Aborted("the scheduler stopped before it started".to_owned());
+            self.end(Report { run, started_at: None, finished_at: now, ended });
+        }
+        for (_, Running { store, mut record }) in std::mem::take(&mut self.running) {
+            record.finished_at = Some(now);
+            record.status = RunStatus::Lost;
+            record.error = Some("it had not ended when the scheduler stopped".to_owned());
+            self.desk(&store).ends.push(record);
+        }
+    }
+
+    fn finished(
+        &mut self,
+        store: &Arc<str>,
+        ends: Vec<RunRecord>,
+        outcomes: &[FinishOutcome],
+        now: DateTime<Utc>,
+    ) {
+        self.desk(store).is_finishing = false;
+        for (run, outcome) in ends.into_iter().zip(outcomes) {
+            let removed = outcome
+                .removed
+                .then(|| Event::new(EventMask::TASK_REMOVED, now).alias(store).task(&run.task));
+            self.tell(store, run, now);
+            if let Some(removed) = removed {
+                self.emit(removed);
+            }
+        }
+    }
+
+    /// Tells what became of an occurrence.
+    fn tell(&mut self, store: &Arc<str>, run: RunRecord, now: DateTime<Utc>) {
+        let kind = match run.status {
+            RunStatus::Claimed | RunStatus::Running => return,
+            RunStatus::Succeeded => EventMask::TASK_EXECUTED,
+            RunStatus::Failed => EventMask::TASK_ERROR,
+            RunStatus::Missed => EventMask::TASK_MISSED,
+            RunStatus::Skipped => EventMask::TASK_MAX_INSTANCES,
+            RunStatus::Coalesced => EventMask::TASK_COALESCED,
+            RunStatus::Cancelled => EventMask::TASK_CANCELLED,
+            RunStatus::Lost => EventMask::TASK_LOST,
+        };
+        self.emit(Event::new(kind, now).alias(store).run(run));
+    }
+
+    fn store_failed(&mut self, store: &Arc<str>, error: &StoreError, now: DateTime<Utc>) {
+        let error = crate::task::in_words(error);
+        self.emit(Event::new(EventMask::STORE_ERROR, now).alias(store).error(error));
+    }
+
+    fn emit(&mut self, event: Event) {
+        self.actions.push_back(Action::Emit(event));
+    }
+
+    fn desk(&mut self, store: &Arc<str>) -> &mut Desk {
+        self.desks.entry(store.clone()).or_default()
+    }
+}
+
+/// When a run starts: when it was due, and as much later as its task's jitter says.
+fn start_time(dispatch: &Dispatch, definition: &TaskDefinition) -> DateTime<Utc> {
+    let Dispatch { occurrence, .. } = dispatch;
+    let jitter = definition.rules.jitter;
+    if occurrence.by_hand || jitter.is_zero() {
+        return occurrence.due;
+    }
+    let delay = crate::triggers::jitter::delay(
+        definition.id.as_str(),
+        occurrence.due,
+        jitter,
+        definition.trigger.end(),
+    );
+    after(occurrence.due, delay)
+}

@@ -1,0 +1,68 @@
+//! What reaches the driver from other threads.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::machine::Input;
+use crate::clock::Busy;
+use crate::executors::{Report, Reports};
+
+/// Inputs for the machine, in the order in which they came. Bounded by what causes them: a report for each run that goes
+/// on, and one note for each store that has changed.
+#[derive(Debug, Default)]
+pub(super) struct Mailbox {
+    waiting: Mutex<Waiting>,
+    came: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    inputs: Vec<Input>,
+    changed: BTreeSet<Arc<str>>,
+    /// The clock of tests stands still until these inputs are handled.
+    busy: Vec<Busy>,
+}
+
+impl Mailbox {
+    pub(super) fn post(&self, input: Input, busy: Busy) {
+        self.put(|waiting| {
+            waiting.inputs.push(input);
+            waiting.busy.push(busy);
+        });
+    }
+
+    /// Notes that tasks of a store have changed.
+    pub(super) fn changed(&self, store: &Arc<str>, busy: Busy) {
+        self.put(|waiting| {
+            if waiting.changed.insert(store.clone()) {
+                waiting.busy.push(busy);
+            }
+        });
+    }
+
+    /// Returns when there is something to take.
+    pub(super) async fn came(&self) {
+        self.came.notified().await;
+    }
+
+    /// All that has come, and what to drop when it is handled.
+    pub(super) fn take(&self) -> (Vec<Input>, Vec<Busy>) {
+        let Waiting { mut inputs, changed, busy } =
+            std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        inputs.extend(changed.into_iter().map(Input::Changed));
+        (inputs, busy)
+    }
+
+    fn put(&self, put: impl FnOnce(&mut Waiting)) {
+        put(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        self.came.notify_one();
+    }
+}
+
+impl Reports for Mailbox {
+    fn report(&self, report: Report, busy: Busy) {
+        self.post(Input::Ended(report), busy);
+    }
+}

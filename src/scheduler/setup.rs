@@ -1,0 +1,65 @@
+//! What a scheduler is made of, before it starts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use crate::Zone;
+use crate::clock::{Clock, SystemClock};
+use crate::executors::{AsyncExecutor, Executor};
+use crate::stores::{MemoryStore, Store};
+use crate::task::{Provided, Task, TaskDefaults};
+
+/// Everything that [`AsynczConfig`](crate::AsynczConfig) sets.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) zone: Zone,
+    pub(super) stores: BTreeMap<Arc<str>, Arc<dyn Store>>,
+    pub(super) executors: BTreeMap<Arc<str>, Arc<dyn Executor>>,
+    pub(super) task_defaults: TaskDefaults,
+    pub(super) provided: Provided,
+    /// Tasks given by hand.
+    pub(super) tasks: Vec<Task>,
+    /// Whether tasks declared by `#[task]` are found.
+    pub(super) registry: bool,
+    /// Only these handlers of the registry.
+    pub(super) only: Option<Vec<String>>,
+    pub(super) expect_tasks: usize,
+    pub(super) start_paused: bool,
+    pub(super) drain_timeout: Duration,
+    pub(super) store_retry_interval: Duration,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) runtime: Option<Handle>,
+    /// What was wrong in the configuration; told at start.
+    pub(super) mistakes: Vec<String>,
+}
+
+/// Kubernetes kills after 30 s: what is left is for cancelling and aborting.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
+const STORE_RETRY_INTERVAL: Duration = Duration::from_secs(10);
+
+impl Default for Setup {
+    fn default() -> Self {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let executor: Arc<dyn Executor> = Arc::new(AsyncExecutor::new());
+        Self {
+            zone: Zone::default(),
+            stores: BTreeMap::from([("default".into(), store)]),
+            executors: BTreeMap::from([("default".into(), executor)]),
+            task_defaults: TaskDefaults::default(),
+            provided: Provided::default(),
+            tasks: Vec::new(),
+            registry: true,
+            only: None,
+            expect_tasks: 0,
+            start_paused: false,
+            drain_timeout: DRAIN_TIMEOUT,
+            store_retry_interval: STORE_RETRY_INTERVAL,
+            clock: Arc::new(SystemClock),
+            runtime: None,
+            mistakes: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! What the handles of a scheduler, its driver and its runs share.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::watch;
+
+use super::State;
+use super::life::Life;
+use super::machine::Machine;
+use super::mailbox::Mailbox;
+use super::setup::Setup;
+use crate::Error;
+use crate::clock::Clock;
+use crate::events::{Bus, Event, EventMask};
+use crate::executors::{Executor, Live};
+use crate::stores::Store;
+use crate::task::{Handler, RunId, Task};
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(super) setup: Mutex<Setup>,
+    pub(super) bus: Arc<Bus>,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) life: Life,
+    /// Tasks that wait for the start; `None` while running: a task goes straight to its store.
+    pub(super) pending: Mutex<Option<Vec<Task>>>,
+    pub(super) progress: watch::Sender<Progress>,
+    stores: RwLock<BTreeMap<Arc<str>, Arc<dyn Store>>>,
+    executors: RwLock<BTreeMap<Arc<str>, Arc<dyn Executor>>>,
+    handlers: RwLock<HashMap<Arc<str>, Handler>>,
+    /// The runs going on here.
+    live: Mutex<HashMap<RunId, Arc<Live>>>,
+    state: AtomicU8,
+    boot: u64,
+    runs_by_hand: AtomicU64,
+}
+
+/// How far the driver has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// Something may still be claimed.
+    pub(super) deciding: bool,
+    pub(super) quiet: bool,
+    pub(super) running: usize,
+    pub(super) next_wakeup: Option<DateTime<Utc>>,
+}
+
+impl Shared {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            setup: Mutex::new(Setup::default()),
+            bus: Arc::new(Bus::new()),
+            mailbox: Arc::default(),
+            life: Life::default(),
+            pending: Mutex::new(Some(Vec::new())),
+            progress: watch::Sender::default(),
+            stores: RwLock::default(),
+            executors: RwLock::default(),
+            handlers: RwLock::default(),
+            live: Mutex::default(),
+            state: AtomicU8::new(State::Stopped as u8),
+            boot: uuid::Uuid::new_v4().as_u64_pair().0,
+            runs_by_hand: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn setup(&self) -> MutexGuard<'_, Setup> {
+        self.setup.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        self.setup().clock.clone()
+    }
+
+    pub(super) fn boot(&self) -> u64 {
+        self.boot
+    }
+
+    /// An id for a run that is not the machine's: the machine counts from 1, these from the other end.
+    pub(super) fn run_id_by_hand(&self) -> RunId {
+        RunId::new(self.boot, u64::MAX - self.runs_by_hand.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(super) fn state(&self) -> State {
+        match self.state.load(Ordering::Acquire) {
+            0 => State::Stopped,
+            1 => State::Running,
+            _ => State::Paused,
+        }
+    }
+
+    pub(super) fn set_state(&self, state: State) {
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    /// Lets the stores, executors and handlers of a start be found.
+    pub(super) fn install(
+        &self,
+        stores: BTreeMap<Arc<str>, Arc<dyn Store>>,
+        executors: BTreeMap<Arc<str>, Arc<dyn Executor>>,
+        handlers: impl IntoIterator<Item = Handler>,
+    ) {
+        *self.stores.write().unwrap_or_else(PoisonError::into_inner) = stores;
+        *self.executors.write().unwrap_or_else(PoisonError::into_inner) = executors;
+        handlers.into_iter().for_each(|handler| self.add_handler(handler));
+    }
+
+    pub(super) fn add_handler(&self, handler: Handler) {
+        self.handlers.write().unwrap_or_else(PoisonError::into_inner).insert(handler.name.clone(), handler);
+    }
+
+    pub(super) fn stores(&self) -> BTreeMap<Arc<str>, Arc<dyn Store>> {
+        self.stores.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn store(&self, alias: &str) -> Option<Arc<dyn Store>> {
+        self.stores.read().unwrap_or_else(PoisonError::into_inner).get(alias).cloned()
+    }
+
+    pub(super) fn executor(&self, alias: &str) -> Option<Arc<dyn Executor>> {
+        self.executors.read().unwrap_or_else(PoisonError::into_inner).get(alias).cloned()
+    }
+
+    pub(super) fn executors(&self) -> BTreeMap<Arc<str>, Arc<dyn Executor>> {
+        self.executors.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The handler of this name, or the one that once had it.
+    pub(super) fn handler(&self, name: &str) -> Option<Handler> {
+        let handlers = self.handlers.read().unwrap_or_else(PoisonError::into_inner);
+        handlers.get(name).or_else(|| handlers.values().find(|handler| handler.answers_to(name))).cloned()
+    }
+
+    pub(super) fn live(&self) -> MutexGuard<'_, HashMap<RunId, Arc<Live>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the driver that tasks of a store have changed.
+    pub(super) fn changed(&self, store: &Arc<str>) {
+        self.mailbox.changed(store, self.clock().busy());
+    }
+
+    pub(super) fn emit(&self, event: &Event) {
+        log(event);
+        if self.bus.wants(event.kind) {
+            self.bus.emit(event, &*self.clock());
+        }
+    }
+
+    pub(super) fn note_progress(&self, machine: &Machine) {
+        let now = Progress {
+            deciding: machine.is_deciding(),
+            quiet: machine.is_quiet(),
+            running: machine.running(),
+            next_wakeup: machine.poll_timeout(),
+        };
+        self.progress.send_if_modified(|before| std::mem::replace(before, now) != now);
+    }
+
+    /// An error unless the scheduler is running, paused or not.
+    pub(super) fn require_running(&self) -> Result<(), Error> {
+        match self.state() {
+            State::Stopped => Err(Error::NotRunning),
+            State::Running | State::Paused => Ok(()),
+        }
+    }
+}
+
+/// What is worth a line for people.
+fn log(event: &Event) {
+    let Event { kind, alias, task_id, count, error, .. } = event;
+    let (store, task) = (alias.as_deref(), task_id.as_ref().map(tracing::field::display));
+    let error = error.as_deref();
+    match *kind {
+        EventMask::TASK_ERROR | EventMask::TASK_LOST => {
+            tracing::error!(target: "asyncz.scheduler", store, task, error, "run failed");
+        }
+        EventMask::TASK_MISSED => {
+            tracing::warn!(target: "asyncz.scheduler", store, task, count, error, "occurrence missed");
+        }
+        EventMask::TASK_MAX_INSTANCES => {
+            tracing::warn!(target: "asyncz.scheduler", store, task, error, "occurrence skipped");
+        }
+        EventMask::STORE_ERROR => {
+            tracing::error!(target: "asyncz.stores", store, error, "store failed, asking again later");
+        }
+        EventMask::SCHEDULER_START => tracing::info!(target: "asyncz.scheduler", "scheduler started"),
+        EventMask::SCHEDULER_SHUTDOWN => tracing::info!(target: "asyncz.scheduler", "scheduler stopped"),
+        EventMask::SCHEDULER_PAUSED => tracing::info!(target: "asyncz.scheduler", "scheduler paused"),
+        EventMask::SCHEDULER_RESUMED => tracing::info!(target: "asyncz.scheduler", "scheduler resumed"),
+        kind => tracing::debug!(target: "asyncz.scheduler", store, task, error, ?kind),
+    }
+}

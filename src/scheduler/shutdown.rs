@@ -1,0 +1,168 @@
+//! The order of ending: drain, deadline, cancel, abort.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::driver::Driver;
+use super::life::Shutdown;
+use super::machine::{Input, plan_by_hand};
+use super::{Scheduler, State, startup};
+use crate::clock::RealDeadline;
+use crate::events::{Event, EventMask};
+use crate::stores::{ClaimOutcome, Query};
+
+/// How a scheduler is to end; a later one is harder.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub(super) enum Ending {
+    No,
+    /// It goes on, but claims nothing.
+    ClaimNothing,
+    Wait,
+    Within(Duration),
+    Now,
+}
+
+impl From<Shutdown> for Ending {
+    fn from(how: Shutdown) -> Self {
+        match how {
+            Shutdown::Wait => Self::Wait,
+            Shutdown::Within(time) => Self::Within(time),
+            Shutdown::Now => Self::Now,
+        }
+    }
+}
+
+impl Ending {
+    /// How long runs may go on from now.
+    fn limit(self) -> RealDeadline {
+        match self {
+            Self::Within(time) => RealDeadline::after(time),
+            Self::Now => RealDeadline::after(Duration::ZERO),
+            Self::No | Self::ClaimNothing | Self::Wait => RealDeadline::NEVER,
+        }
+    }
+}
+
+/// From the cancellation of a run to its abort.
+const GRACE: Duration = Duration::from_secs(2);
+/// From the abort of a run to the verdict that it is lost: an async handler ends at its next await.
+const ABORT: Duration = Duration::from_millis(200);
+/// For a store to write the last ends.
+const LAST_WRITES: Duration = Duration::from_secs(2);
+
+/// Ends the scheduler: nothing more is claimed, runs end or are ended, shutdown tasks run, stores close.
+///
+/// Time limits are of real time, whatever the scheduler's clock: they bound how long a process takes to exit.
+pub(super) async fn end(driver: &mut Driver, how: Ending, ending: &mut watch::Receiver<Ending>) {
+    driver.hear(Input::Pause);
+    let mut limit = how.limit();
+    drain(driver, &mut limit, ending).await;
+    run_shutdown_tasks(driver).await;
+    drain(driver, &mut limit, ending).await;
+    startup::stop(&driver.shared).await;
+    driver.act();
+    driver.shared.set_state(State::Stopped);
+    driver.emit(&Event::new(EventMask::SCHEDULER_SHUTDOWN, driver.shared.clock().now()));
+    driver.shared.bus.close_streams();
+    // Those who wait for progress look again.
+    driver.shared.progress.send_modify(|_| {});
+}
+
+/// Waits for runs to end, and ends those that take too long.
+async fn drain(driver: &mut Driver, limit: &mut RealDeadline, ending: &mut watch::Receiver<Ending>) {
+    loop {
+        tokio::select! {
+            biased;
+            is_quiet = quiet_by(driver, *limit) => match is_quiet {
+                true => return,
+                false => break,
+            },
+            // Somebody is in more of a hurry.
+            Ok(()) = ending.changed() => *limit = ending.borrow_and_update().limit(),
+        }
+    }
+    let tokens: Vec<_> = driver.shared.live().values().cloned().collect();
+    tokens.iter().for_each(|live| live.cancelled.cancel());
+    if quiet_by(driver, RealDeadline::after(GRACE)).await {
+        return;
+    }
+    tokens.iter().for_each(|live| live.aborted.cancel());
+    if quiet_by(driver, RealDeadline::after(ABORT)).await {
+        return;
+    }
+    driver.hear(Input::GiveUp);
+    driver.shared.live().clear();
+    if !quiet_by(driver, RealDeadline::after(LAST_WRITES)).await {
+        tracing::error!(target: "asyncz.stores", "a store did not take the last results; they are lost");
+    }
+}
+
+/// Goes on until nothing is going on, at most until `limit`; answers whether it came to that.
+async fn quiet_by(driver: &mut Driver, limit: RealDeadline) -> bool {
+    let quiet = async {
+        loop {
+            driver.act();
+            if driver.machine.is_quiet() {
+                return;
+            }
+            driver.step().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = quiet => true,
+        () = limit.passed() => false,
+    }
+}
+
+/// Starts the tasks whose trigger is the shutdown.
+async fn run_shutdown_tasks(driver: &mut Driver) {
+    let shared = driver.shared.clone();
+    for (alias, store) in shared.stores() {
+        let tasks = match store.query(Query::All).await {
+            Ok(tasks) => tasks,
+            Err(error) => {
+                tracing::error!(target: "asyncz.stores", store = &*alias, %error, "no shutdown tasks to be had");
+                continue;
+            }
+        };
+        let now = shared.clock().now();
+        for task in tasks.iter().filter(|task| task.definition.trigger.at_shutdown() && !task.schedule.paused)
+        {
+            let Ok(mut claim) = plan_by_hand(task, now, shared.run_id_by_hand()) else { continue };
+            claim.entries.iter_mut().for_each(|run| run.occurrence.by_hand = false);
+            if let Ok([ClaimOutcome::Won { .. }]) = store.claim(std::slice::from_ref(&claim)).await.as_deref()
+            {
+                for run in claim.entries {
+                    driver.hear(Input::ClaimedByHand(alias.clone(), claim.definition.clone(), Box::new(run)));
+                }
+            }
+        }
+    }
+}
+
+impl Scheduler {
+    /// Stops, each `start` having its `shutdown`: only the outermost acts. On a scheduler that never started, or has
+    /// stopped, it is `Ok`.
+    ///
+    /// Nothing more is claimed; runs that are going on end as `how` says; tasks of the shutdown trigger run; stores and
+    /// executors close; event streams end. A shutdown that is harder than one that is going on makes that one shorter.
+    ///
+    /// Dropping the future does not stop the stopping.
+    ///
+    /// # Errors
+    /// None as yet.
+    pub async fn shutdown(&self, how: Shutdown) -> Result<(), crate::Error> {
+        self.shared.shutdown(how).await;
+        Ok(())
+    }
+
+    /// As [`shutdown`](Self::shutdown)`(Shutdown::Wait)`.
+    ///
+    /// # Errors
+    /// As `shutdown`.
+    pub async fn stop(&self) -> Result<(), crate::Error> {
+        self.shutdown(Shutdown::Wait).await
+    }
+}

@@ -1,0 +1,291 @@
+//! Tasks from a user's hand: added, looked at, run, removed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::edit::TaskHandle;
+use super::machine::{Input, plan_by_hand};
+use super::snapshot::{TaskFilter, TaskSnapshot};
+use super::startup::replacement;
+use super::{Scheduler, Shared};
+use crate::Error;
+use crate::events::{Event, EventMask};
+use crate::stores::{ClaimOutcome, Edit, EditOutcome, Query, RunFilter, Store, StoreError};
+use crate::task::{RunId, RunRecord, RunStatus, Task, TaskId, TaskRecord};
+
+impl Scheduler {
+    /// Adds a task. Before the scheduler's start it waits for that; an [`enabled(false)`](Task::enabled) one is not added,
+    /// and its handle finds no task.
+    ///
+    /// Dropping the future adds the task or does not.
+    ///
+    /// # Errors
+    /// [`Error::InvalidTask`], [`Error::InvalidArguments`] and [`Error::Start`] (state is missing) tell what is wrong with
+    /// it; [`Error::ConflictId`]: the id is taken; [`Error::StoreNotFound`], [`Error::ExecutorNotFound`],
+    /// [`Error::Store`].
+    pub async fn add_task(&self, mut task: Task) -> Result<TaskHandle, Error> {
+        let id = task.id.get_or_insert_with(TaskId::random).clone();
+        if let Some(only) = &self.only {
+            task.store = only.to_string();
+        }
+        let alias: Arc<str> = task.store.as_str().into();
+        let handle = TaskHandle::new(self.in_store(alias.clone()), id);
+        if !task.enabled {
+            return Ok(handle);
+        }
+        let Some(task) = self.shared.keep_until_start(task) else { return Ok(handle) };
+        let shared = &self.shared;
+        let store = shared.known_store(&alias)?;
+        let (record, missing) = {
+            let setup = shared.setup();
+            let missing = task.handler.missing(&setup.provided);
+            let record = task.record(false, &setup.task_defaults, setup.clock.now(), &setup.zone);
+            (record.map_err(|mistake| mistake.of_task(task.label()))?, missing)
+        };
+        if !missing.is_empty() {
+            let needs = |missing| format!("needs {missing}: give it with `AsynczConfig::state` or `provide`");
+            let problems =
+                missing.into_iter().map(|m| crate::StartProblem::new(task.label(), needs(m))).collect();
+            return Err(Error::Start { problems });
+        }
+        shared.known_executor(&record.definition.executor)?;
+        shared.add_handler(task.handler);
+        let kind = insert(&*store, &alias, &record, task.replace_existing == Some(true)).await?;
+        shared.changed(&alias);
+        shared.emit(&Event::new(kind, shared.clock().now()).alias(&alias).task(record.id()));
+        Ok(handle)
+    }
+
+    /// A task as it is now.
+    ///
+    /// # Errors
+    /// [`Error::TaskNotFound`], [`Error::Ambiguous`], [`Error::Store`].
+    pub async fn get_task(&self, id: impl Into<TaskId>) -> Result<TaskSnapshot, Error> {
+        let id = id.into();
+        if let Some(pending) = self.shared.pending_tasks(|task| task.id.as_ref() == Some(&id)).pop() {
+            return Ok(pending);
+        }
+        let (alias, _, record) = self.find(id).await?;
+        Ok(TaskSnapshot::new(alias, &record))
+    }
+
+    /// The tasks that a filter asks for, as they are now.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskSnapshot>, Error> {
+        let mut tasks = self.shared.pending_tasks(|_| true);
+        for (alias, store) in self.asked_stores()? {
+            let records = store.query(Query::All).await.map_err(|source| failed(&alias, source))?;
+            tasks.extend(records.iter().map(|record| TaskSnapshot::new(alias.clone(), record)));
+        }
+        Ok(filter.choose(tasks))
+    }
+
+    /// Runs a task now, beside its schedule, which stays as it is; a paused task, too.
+    ///
+    /// # Errors
+    /// [`Error::MaxInstances`]: as many runs as it may have are going on. [`Error::NotRunning`],
+    /// [`Error::TaskNotFound`], [`Error::Ambiguous`], [`Error::Store`].
+    pub async fn run_task(&self, id: impl Into<TaskId>) -> Result<RunId, Error> {
+        let id = id.into();
+        self.shared.require_running()?;
+        loop {
+            let (alias, store, record) = self.find(id.clone()).await?;
+            let now = self.shared.clock().now();
+            let run_id = self.shared.run_id_by_hand();
+            let claim = plan_by_hand(&record, now, run_id).map_err(|reason| {
+                let event = Event::new(EventMask::TASK_MAX_INSTANCES, now).alias(&alias).task(&id);
+                self.shared.emit(&event.error(&*reason));
+                Error::MaxInstances { id: id.clone(), reason }
+            })?;
+            let outcomes =
+                store.claim(std::slice::from_ref(&claim)).await.map_err(|source| failed(&alias, source))?;
+            if outcomes == [ClaimOutcome::Lost] {
+                continue;
+            }
+            for run in claim.entries {
+                self.tell(Input::ClaimedByHand(alias.clone(), claim.definition.clone(), Box::new(run)));
+            }
+            return Ok(run_id);
+        }
+    }
+
+    /// Removes a task. Its history stays, and runs of it that are going on end as usual.
+    ///
+    /// # Errors
+    /// [`Error::TaskNotFound`], [`Error::Ambiguous`], [`Error::Store`].
+    pub async fn delete_task(&self, id: impl Into<TaskId>) -> Result<(), Error> {
+        let id = id.into();
+        if self.shared.forget_pending(&id) {
+            return Ok(());
+        }
+        let (alias, store, _) = self.find(id.clone()).await?;
+        let outcome =
+            store.put(&[Edit::Delete(id.clone())]).await.map_err(|source| failed(&alias, source))?;
+        if outcome == [EditOutcome::NotFound] {
+            return Err(Error::TaskNotFound { id });
+        }
+        self.shared.changed(&alias);
+        let now = self.shared.clock().now();
+        self.shared.emit(&Event::new(EventMask::TASK_REMOVED, now).alias(&alias).task(&id));
+        Ok(())
+    }
+
+    /// When a task will run, the next `n` times at most; none while it is paused. It changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::TaskNotFound`], [`Error::Ambiguous`], [`Error::Store`].
+    pub async fn preview(&self, id: impl Into<TaskId>, n: usize) -> Result<Vec<DateTime<Utc>>, Error> {
+        let (_, _, record) = self.find(id.into()).await?;
+        let trigger = &record.definition.trigger;
+        let coming =
+            std::iter::successors(record.schedule.next_run_time, |instant| trigger.next_after(*instant));
+        Ok(coming.take(n).collect())
+    }
+
+    /// The history, newest first: runs, and occurrences that did not become one, with the reason.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn runs(&self, filter: RunFilter) -> Result<Vec<RunRecord>, Error> {
+        let mut runs = Vec::new();
+        let stores = self.asked_stores()?;
+        // Whether a claimed run has started is known here alone: a filter by status comes after that.
+        let asked = RunFilter { statuses: Vec::new(), limit: None, ..filter.clone() };
+        for (alias, store) in &stores {
+            runs.extend(store.runs(&asked).await.map_err(|source| failed(alias, source))?);
+        }
+        {
+            let live = self.shared.live();
+            for run in runs.iter_mut().filter(|run| !run.status.is_final()) {
+                if let Some(started_at) = live.get(&run.id).and_then(|live| live.started_at()) {
+                    run.status = RunStatus::Running;
+                    run.started_at = Some(started_at);
+                }
+            }
+        }
+        runs.retain(|run| filter.matches(run));
+        if stores.len() > 1 {
+            runs.sort_by_key(|run| std::cmp::Reverse(run.decided_at));
+        }
+        runs.truncate(filter.limit.unwrap_or(usize::MAX));
+        Ok(runs)
+    }
+
+    /// One entry of the history.
+    ///
+    /// # Errors
+    /// [`Error::RunNotFound`], [`Error::Store`].
+    pub async fn run(&self, id: RunId) -> Result<RunRecord, Error> {
+        self.runs(RunFilter::run(id)).await?.pop().ok_or_else(|| Error::RunNotFound { id: id.to_string() })
+    }
+
+    /// The stores to ask.
+    pub(super) fn asked_stores(&self) -> Result<BTreeMap<Arc<str>, Arc<dyn Store>>, Error> {
+        match &self.only {
+            None => Ok(self.shared.stores()),
+            Some(_) if self.shared.stores().is_empty() => Ok(BTreeMap::new()),
+            Some(alias) => Ok(BTreeMap::from([(alias.clone(), self.shared.known_store(alias)?)])),
+        }
+    }
+
+    /// The store that has a task, and the task.
+    pub(super) async fn find(&self, id: TaskId) -> Result<(Arc<str>, Arc<dyn Store>, TaskRecord), Error> {
+        let mut found = Vec::new();
+        for (alias, store) in self.asked_stores()? {
+            let loaded =
+                store.load(std::slice::from_ref(&id)).await.map_err(|source| failed(&alias, source))?;
+            if let Some(record) = loaded.into_iter().flatten().next() {
+                found.push((alias, store, record));
+            }
+        }
+        match found.len() {
+            0 => Err(Error::TaskNotFound { id }),
+            1 => Ok(found.remove(0)),
+            _ => {
+                let stores = found.iter().map(|(alias, ..)| alias.to_string()).collect();
+                Err(Error::Ambiguous { id, stores })
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Keeps a task for the start; while running it gives the task back, for its store.
+    fn keep_until_start(&self, task: Task) -> Option<Task> {
+        let mut pending = self.pending.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match &mut *pending {
+            None => Some(task),
+            Some(pending) => {
+                pending.push(task);
+                None
+            }
+        }
+    }
+
+    fn forget_pending(&self, id: &TaskId) -> bool {
+        let mut pending = self.pending.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let Some(pending) = &mut *pending else { return false };
+        let before = pending.len();
+        pending.retain(|task| task.id.as_ref() != Some(id));
+        pending.len() < before
+    }
+
+    fn pending_tasks(&self, wanted: impl Fn(&Task) -> bool) -> Vec<TaskSnapshot> {
+        let setup = self.setup();
+        let pending = self.pending.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let wanted = pending.iter().flatten().filter(|task| wanted(task));
+        wanted
+            .filter_map(|task| {
+                let record = task.record(false, &setup.task_defaults, setup.clock.now(), &setup.zone).ok()?;
+                Some(TaskSnapshot::pending(task.store.as_str().into(), &record))
+            })
+            .collect()
+    }
+
+    fn known_store(&self, alias: &str) -> Result<Arc<dyn Store>, Error> {
+        self.store(alias).ok_or_else(|| Error::StoreNotFound {
+            alias: alias.to_owned(),
+            known: self.stores().keys().map(ToString::to_string).collect(),
+        })
+    }
+
+    pub(super) fn known_executor(&self, alias: &str) -> Result<(), Error> {
+        let executors = self.executors();
+        if executors.contains_key(alias) {
+            return Ok(());
+        }
+        let known = executors.keys().map(ToString::to_string).collect();
+        Err(Error::ExecutorNotFound { alias: alias.to_owned(), known })
+    }
+}
+
+pub(super) fn failed(alias: &Arc<str>, source: StoreError) -> Error {
+    Error::Store { store: alias.clone(), source }
+}
+
+/// Puts a task in its store; answers what that was.
+async fn insert(
+    store: &dyn Store,
+    alias: &Arc<str>,
+    record: &TaskRecord,
+    replace: bool,
+) -> Result<EventMask, Error> {
+    let conflict = || Error::ConflictId { id: record.id().clone(), store: alias.to_string() };
+    loop {
+        let known =
+            store.load(std::slice::from_ref(record.id())).await.map_err(|source| failed(alias, source))?;
+        let (edit, kind) = match known.first().and_then(Option::as_ref) {
+            None => (Edit::Insert(record.clone()), EventMask::TASK_ADDED),
+            Some(_) if !replace => return Err(conflict()),
+            Some(known) => (Edit::Replace(replacement(known, record)), EventMask::TASK_MODIFIED),
+        };
+        let outcome = store.put(&[edit]).await.map_err(|source| failed(alias, source))?;
+        if outcome == [EditOutcome::Done] {
+            return Ok(kind);
+        }
+    }
+}

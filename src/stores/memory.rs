@@ -1,0 +1,194 @@
+//! A store in this process's memory.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::history::History;
+use super::{Claim, ClaimOutcome, Edit, EditOutcome, FinishOutcome, Query, RunFilter, Store, StoreError};
+use crate::task::{RunId, RunRecord, Schedule, TaskId, TaskRecord};
+
+/// Keeps tasks in memory: fast, and gone with the process.
+///
+/// Its history has the newest 100 entries of each task and 100,000 in all; the entries of a removed task stay until newer
+/// ones take their place. What it keeps outlives a scheduler's shutdown and start.
+#[derive(Debug)]
+pub struct MemoryStore {
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    tasks: HashMap<TaskId, TaskRecord>,
+    due: BTreeSet<(DateTime<Utc>, TaskId)>,
+    /// The runs that the tasks' schedules count: those of a deleted task are no longer among them.
+    running: HashSet<RunId>,
+    history: History,
+}
+
+const ENTRIES_A_TASK: usize = 100;
+const ENTRIES_IN_ALL: usize = 100_000;
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        let history = History::new(ENTRIES_A_TASK, ENTRIES_IN_ALL);
+        Self {
+            kept: Mutex::new(Kept {
+                tasks: HashMap::new(),
+                due: BTreeSet::new(),
+                running: HashSet::new(),
+                history,
+            }),
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // Nothing below panics half-way through a change.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn start(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn shutdown(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn put(&self, edits: &[Edit]) -> Result<Vec<EditOutcome>, StoreError> {
+        let mut kept = self.kept();
+        Ok(edits.iter().map(|edit| kept.edit(edit)).collect())
+    }
+
+    async fn load(&self, ids: &[TaskId]) -> Result<Vec<Option<TaskRecord>>, StoreError> {
+        let kept = self.kept();
+        Ok(ids.iter().map(|id| kept.tasks.get(id).cloned()).collect())
+    }
+
+    async fn query(&self, query: Query) -> Result<Vec<TaskRecord>, StoreError> {
+        let kept = self.kept();
+        Ok(match query {
+            Query::Due { now, limit } => {
+                let due = kept.due.iter().take_while(|(at, _)| *at <= now).take(limit);
+                due.map(|(_, id)| kept.tasks[id].clone()).collect()
+            }
+            Query::All => {
+                let mut tasks: Vec<_> = kept.tasks.values().cloned().collect();
+                tasks.sort_by(|a, b| a.id().cmp(b.id()));
+                tasks
+            }
+        })
+    }
+
+    async fn claim(&self, claims: &[Claim]) -> Result<Vec<ClaimOutcome>, StoreError> {
+        let mut kept = self.kept();
+        Ok(claims.iter().map(|claim| kept.claim(claim)).collect())
+    }
+
+    async fn finish(&self, runs: &[RunRecord]) -> Result<Vec<FinishOutcome>, StoreError> {
+        let mut kept = self.kept();
+        Ok(runs.iter().map(|run| kept.finish(run)).collect())
+    }
+
+    async fn next_due(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        Ok(self.kept().due.first().map(|(at, _)| *at))
+    }
+
+    async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
+        Ok(self.kept().history.find(filter))
+    }
+}
+
+impl Kept {
+    fn edit(&mut self, edit: &Edit) -> EditOutcome {
+        match edit {
+            Edit::Insert(record) => {
+                if self.tasks.contains_key(record.id()) {
+                    return EditOutcome::Conflict;
+                }
+                self.index(None, Some((record.id(), record.schedule)));
+                self.tasks.insert(record.id().clone(), record.clone());
+            }
+            Edit::Replace(record) => {
+                let Some(old) = self.tasks.get_mut(record.id()) else { return EditOutcome::NotFound };
+                if old.schedule.version + 1 != record.schedule.version {
+                    return EditOutcome::Conflict;
+                }
+                let before = old.schedule;
+                *old = record.clone();
+                self.index(Some((record.id(), before)), Some((record.id(), record.schedule)));
+            }
+            Edit::Delete(id) => {
+                let Some(old) = self.tasks.remove(id) else { return EditOutcome::NotFound };
+                self.index(Some((id, old.schedule)), None);
+                if old.schedule.running > 0 {
+                    let of_task = RunFilter::new().task(id);
+                    for run in self.history.find(&of_task) {
+                        self.running.remove(&run.id);
+                    }
+                }
+            }
+        }
+        EditOutcome::Done
+    }
+
+    fn claim(&mut self, claim: &Claim) -> ClaimOutcome {
+        match self.tasks.get(&claim.definition.id) {
+            Some(record) if record.schedule.version + 1 == claim.schedule.version => {}
+            _ => return ClaimOutcome::Lost,
+        }
+        for entry in &claim.entries {
+            self.history.put(entry);
+            if !entry.status.is_final() {
+                self.running.insert(entry.id);
+            }
+        }
+        ClaimOutcome::Won { removed: self.reschedule(&claim.definition.id, |_| claim.schedule) }
+    }
+
+    fn finish(&mut self, run: &RunRecord) -> FinishOutcome {
+        self.history.put(run);
+        let counted = self.running.remove(&run.id);
+        FinishOutcome { removed: counted && self.reschedule(&run.task, Schedule::with_run_ended) }
+    }
+
+    /// Changes a task's schedule and removes the task where that was the last of it: then it answers true.
+    fn reschedule(&mut self, id: &TaskId, change: impl FnOnce(Schedule) -> Schedule) -> bool {
+        let Some(record) = self.tasks.get_mut(id) else { return false };
+        let before = record.schedule;
+        record.schedule = change(before);
+        let after = record.schedule;
+        let over = after.is_over();
+        if over {
+            self.tasks.remove(id);
+        }
+        self.index(Some((id, before)), (!over).then_some((id, after)));
+        over
+    }
+
+    /// Moves a task to its new place among the due ones.
+    fn index(&mut self, before: Option<(&TaskId, Schedule)>, after: Option<(&TaskId, Schedule)>) {
+        let place =
+            |at: Option<(&TaskId, Schedule)>| at.and_then(|(id, s)| Some((s.next_run_time?, id.clone())));
+        let (before, after) = (place(before), place(after));
+        if before == after {
+            return;
+        }
+        if let Some(before) = before {
+            self.due.remove(&before);
+        }
+        self.due.extend(after);
+    }
+}

@@ -1,0 +1,162 @@
+//! What a handler can know of its own run.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::id::{RunId, TaskId};
+use super::provided::Provided;
+use super::record::{Occurrence, TaskDefinition};
+use crate::Scheduler;
+use crate::clock::Clock;
+
+/// One execution of a task, as extractors see it.
+#[derive(Clone, Debug)]
+pub struct Run(Arc<Inner>);
+
+/// What a handler can ask about its own run: when it was due, which attempt it is, whether it should stop.
+#[derive(Clone, Debug)]
+pub struct TaskContext(Arc<Inner>);
+
+struct Inner {
+    definition: Arc<TaskDefinition>,
+    occurrence: Occurrence,
+    run_id: RunId,
+    started_at: DateTime<Utc>,
+    surroundings: Arc<Surroundings>,
+    cancelled: CancellationToken,
+}
+
+/// What all runs of a scheduler share.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    pub(crate) provided: Provided,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Run {
+    pub(crate) fn new(
+        definition: Arc<TaskDefinition>,
+        occurrence: Occurrence,
+        run_id: RunId,
+        surroundings: Arc<Surroundings>,
+        cancelled: CancellationToken,
+    ) -> Self {
+        let started_at = surroundings.clock.now();
+        Self(Arc::new(Inner { definition, occurrence, run_id, started_at, surroundings, cancelled }))
+    }
+
+    /// The run as the handler's [`TaskContext`].
+    pub fn context(&self) -> TaskContext {
+        TaskContext(self.0.clone())
+    }
+
+    /// The task's arguments; `Value::Null` where it has none.
+    pub fn args(&self) -> &Value {
+        &self.0.definition.args
+    }
+
+    /// What the application gave its tasks.
+    pub fn provided(&self) -> &Provided {
+        &self.0.surroundings.provided
+    }
+}
+
+impl TaskContext {
+    /// The task's id.
+    pub fn task_id(&self) -> &TaskId {
+        &self.0.definition.id
+    }
+
+    /// The task's name: its description, or else its handler.
+    pub fn task_name(&self) -> &str {
+        &self.0.definition.name
+    }
+
+    /// The id of this run.
+    pub fn run_id(&self) -> RunId {
+        self.0.run_id
+    }
+
+    /// Names the occurrence: the same for every attempt and on every node, so that it can serve as an idempotency key.
+    pub fn occurrence_id(&self) -> String {
+        self.0.occurrence.key(&self.0.definition.id, self.0.run_id)
+    }
+
+    /// When the run was due, without jitter.
+    pub fn scheduled_at(&self) -> DateTime<Utc> {
+        self.0.occurrence.due
+    }
+
+    /// When the handler was started.
+    pub fn started_at(&self) -> DateTime<Utc> {
+        self.0.started_at
+    }
+
+    /// 1 for the first attempt.
+    pub fn attempt(&self) -> u32 {
+        self.0.occurrence.attempt
+    }
+
+    /// Whether the run makes up for time in which the scheduler did not decide: a deploy, an outage, a pause.
+    pub fn is_catch_up(&self) -> bool {
+        self.0.occurrence.is_catch_up
+    }
+
+    /// Waits until the run should stop: at the scheduler's shutdown, or when the run is cancelled. A handler that goes
+    /// on is aborted soon after.
+    ///
+    /// Dropping the future is harmless.
+    pub async fn cancelled(&self) {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.0.cancelled.cancelled() => return,
+                // Who waits to be cancelled holds back no clock of a test.
+                () = self.0.surroundings.clock.sleep_until(DateTime::<Utc>::MAX_UTC) => {}
+            }
+        }
+    }
+
+    /// Whether the run should stop; for handlers that can't await.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.is_cancelled()
+    }
+
+    /// The time by the scheduler's clock.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.0.surroundings.clock.now()
+    }
+
+    /// Waits for `duration` by the scheduler's clock, so that a test's clock moves it too.
+    ///
+    /// Dropping the future is harmless.
+    pub async fn sleep(&self, duration: Duration) {
+        let clock = &self.0.surroundings.clock;
+        let deadline = crate::clock::after(clock.now(), duration);
+        while clock.now() < deadline {
+            clock.sleep_until(deadline).await;
+        }
+    }
+
+    /// The scheduler that runs this.
+    pub fn scheduler(&self) -> Scheduler {
+        self.0.surroundings.scheduler.clone()
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run")
+            .field("task", &self.definition.id)
+            .field("run_id", &self.run_id)
+            .field("occurrence", &self.occurrence)
+            .field("started_at", &self.started_at)
+            .finish_non_exhaustive()
+    }
+}

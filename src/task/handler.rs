@@ -1,0 +1,228 @@
+//! Functions as handlers: one implementation for each number of arguments.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::future::{Future, ready};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::context::Run;
+use super::extract::{FromTask, Rejection};
+use super::provided::{Missing, Provided};
+
+/// What a run comes to: the value to keep, or the error in words, its sources included.
+pub(crate) type Outcome = Result<Option<Value>, String>;
+
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+type AsyncCall = dyn Fn(&Run) -> BoxFuture<Outcome> + Send + Sync;
+type BlockingCall = dyn Fn(&Run) -> Outcome + Send + Sync;
+
+/// A handler ready to be called, whatever its arguments were.
+#[derive(Clone)]
+pub(crate) enum Call {
+    Async(Arc<AsyncCall>),
+    Blocking(Arc<BlockingCall>),
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Async(_) => "async",
+            Self::Blocking(_) => "blocking",
+        })
+    }
+}
+
+/// A handler with its name and what can be checked before it is called.
+#[derive(Clone)]
+pub(crate) struct Handler {
+    pub(crate) name: Arc<str>,
+    /// Names under which older records know it.
+    pub(crate) was: &'static [&'static str],
+    pub(crate) call: Call,
+    /// Where it is declared, for messages.
+    pub(crate) location: Option<(&'static str, u32)>,
+    requires: fn(&Provided, &mut Vec<Missing>),
+    check_args: fn(&Value) -> Result<(), Rejection>,
+}
+
+impl Handler {
+    pub(crate) fn new<K, M, F: TaskFn<K, M>>(name: impl Into<Arc<str>>, function: F) -> Self {
+        Self {
+            name: name.into(),
+            was: &[],
+            call: function.into_call(),
+            location: None,
+            requires: F::requires,
+            check_args: F::check_args,
+        }
+    }
+
+    pub(crate) fn missing(&self, provided: &Provided) -> Vec<Missing> {
+        let mut missing = Vec::new();
+        (self.requires)(provided, &mut missing);
+        missing
+    }
+
+    pub(crate) fn check_args(&self, args: &Value) -> Result<(), Rejection> {
+        (self.check_args)(args)
+    }
+
+    /// Whether records of this handler name are its own.
+    pub(crate) fn answers_to(&self, name: &str) -> bool {
+        &*self.name == name || self.was.contains(&name)
+    }
+}
+
+impl fmt::Debug for Handler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handler").field("name", &self.name).field("call", &self.call).finish_non_exhaustive()
+    }
+}
+
+/// A function that can be a handler: up to 8 arguments that are [extractors](FromTask), its result `()` or a `Result`.
+///
+/// `K` says where state comes from, `M` tells apart the kinds of functions; both are inferred.
+#[diagnostic::on_unimplemented(
+    message = "this function can't be the handler of a task",
+    note = "its arguments are up to 8 extractors (`State<T>`, `TaskContext`, `Args<T>`, `Scheduler`, `Provide<T>`, \
+            `Option<X>`), its result is `()` or `Result<T, E>` with a `T` that serialises and an `E` that is an error, and \
+            the future of an `async fn` must be `Send`"
+)]
+pub trait TaskFn<K, M>: Send + Sync + 'static {
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "called by this crate alone")]
+    fn into_call(self) -> Call;
+
+    #[doc(hidden)]
+    fn requires(provided: &Provided, missing: &mut Vec<Missing>);
+
+    #[doc(hidden)]
+    fn check_args(args: &Value) -> Result<(), Rejection>;
+}
+
+/// Marks `async fn`s for [`TaskFn`].
+#[derive(Debug)]
+pub struct Async<A>(A);
+
+/// Marks `fn`s for [`TaskFn`].
+#[derive(Debug)]
+pub struct Blocking<A>(A);
+
+macro_rules! handlers {
+    ($($argument:ident)*) => {
+        impl<K, F, $($argument,)* Fut> TaskFn<K, Async<($($argument,)*)>> for F
+        where
+            F: Fn($($argument),*) -> Fut + Send + Sync + 'static,
+            $($argument: FromTask<K>,)*
+            Fut: Future + Send + 'static,
+            Fut::Output: TaskResult,
+        {
+            #[expect(private_interfaces, reason = "called by this crate alone")]
+            fn into_call(self) -> Call {
+                Call::Async(Arc::new(move |_run| {
+                    $(
+                        #[expect(non_snake_case, reason = "the argument's name is its type's")]
+                        let $argument = match $argument::from_task(_run) {
+                            Ok(argument) => argument,
+                            Err(rejection) => return Box::pin(ready(Err(in_words(&rejection)))),
+                        };
+                    )*
+                    let future = self($($argument),*);
+                    Box::pin(async move { future.await.into_outcome() })
+                }))
+            }
+
+            handlers!(@checks $($argument)*);
+        }
+
+        impl<K, F, $($argument,)* R> TaskFn<K, Blocking<($($argument,)*)>> for F
+        where
+            F: Fn($($argument),*) -> R + Send + Sync + 'static,
+            $($argument: FromTask<K>,)*
+            R: TaskResult,
+        {
+            #[expect(private_interfaces, reason = "called by this crate alone")]
+            fn into_call(self) -> Call {
+                Call::Blocking(Arc::new(move |_run| {
+                    self($($argument::from_task(_run).map_err(|rejection| in_words(&rejection))?),*).into_outcome()
+                }))
+            }
+
+            handlers!(@checks $($argument)*);
+        }
+    };
+    (@checks $($argument:ident)*) => {
+        fn requires(_provided: &Provided, _missing: &mut Vec<Missing>) {
+            $($argument::requires(_provided, _missing);)*
+        }
+
+        fn check_args(_args: &Value) -> Result<(), Rejection> {
+            $($argument::check_args(_args)?;)*
+            Ok(())
+        }
+    };
+}
+
+handlers!();
+handlers!(A);
+handlers!(A B);
+handlers!(A B C);
+handlers!(A B C D);
+handlers!(A B C D E);
+handlers!(A B C D E G);
+handlers!(A B C D E G H);
+handlers!(A B C D E G H I);
+
+/// What a handler can return: `()`, or a `Result` whose value serialises (and is kept on the run) and whose error is one.
+#[diagnostic::on_unimplemented(
+    message = "a task can't return `{Self}`",
+    note = "a task returns `()` or `Result<T, E>`, where `T` serialises and `E` is an error, a `String` or a boxed error"
+)]
+pub trait TaskResult {
+    #[doc(hidden)]
+    fn into_outcome(self) -> Result<Option<Value>, String>;
+}
+
+impl TaskResult for () {
+    fn into_outcome(self) -> Outcome {
+        Ok(None)
+    }
+}
+
+impl<T, E> TaskResult for Result<T, E>
+where
+    T: Serialize,
+    E: Into<Box<dyn StdError + Send + Sync>>,
+{
+    fn into_outcome(self) -> Outcome {
+        match self {
+            Ok(value) => match serde_json::to_value(value) {
+                Ok(Value::Null) => Ok(None),
+                Ok(value) => Ok(Some(value)),
+                Err(error) => Err(format!("the result can't be kept: {error}")),
+            },
+            Err(error) => Err(in_words(error.into().as_ref())),
+        }
+    }
+}
+
+/// An error and its sources, outermost first: "mail not sent: connection refused".
+pub(crate) fn in_words(error: &dyn StdError) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let inner_words = inner.to_string();
+        // Many errors repeat their source in their own message.
+        if !words.ends_with(&inner_words) {
+            words.push_str(": ");
+            words.push_str(&inner_words);
+        }
+        source = inner.source();
+    }
+    words
+}

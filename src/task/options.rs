@@ -1,0 +1,99 @@
+//! The options of tasks and their defaults.
+
+use std::time::Duration;
+
+use super::record::Rules;
+use crate::Trigger;
+
+/// What a task's options are where the task does not say: [`AsynczConfig::task_defaults`](crate::AsynczConfig::task_defaults).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskDefaults {
+    coalesce: bool,
+    max_instances: u32,
+    misfire_grace_time: Option<Duration>,
+}
+
+impl Default for TaskDefaults {
+    /// `coalesce` true, `max_instances` 1, no `misfire_grace_time`: after a deploy or an outage the latest due occurrence
+    /// runs, late, once.
+    fn default() -> Self {
+        Self { coalesce: true, max_instances: 1, misfire_grace_time: None }
+    }
+}
+
+impl TaskDefaults {
+    /// As [`default`](Self::default).
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The defaults of Asyncz: as ours, but an occurrence more than one second late is missed.
+    pub fn asyncz() -> Self {
+        Self { misfire_grace_time: Some(Duration::from_secs(1)), ..Self::default() }
+    }
+
+    /// Whether of several due occurrences only the latest runs. Default: true.
+    #[must_use]
+    pub fn coalesce(mut self, coalesce: bool) -> Self {
+        self.coalesce = coalesce;
+        self
+    }
+
+    /// How many runs of a task may go on at once, 1 or more. Default: 1.
+    #[must_use]
+    pub fn max_instances(mut self, instances: u32) -> Self {
+        self.max_instances = instances;
+        self
+    }
+
+    /// How late an occurrence may be decided and still run. Default: `None`, however late.
+    #[must_use]
+    pub fn misfire_grace_time(mut self, grace: impl Into<Option<Duration>>) -> Self {
+        self.misfire_grace_time = grace.into();
+        self
+    }
+}
+
+/// What a task says itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) coalesce: Option<bool>,
+    pub(crate) max_instances: Option<u32>,
+    pub(crate) misfire_grace_time: Option<Option<Duration>>,
+    pub(crate) max_catch_up: Option<u32>,
+    pub(crate) jitter: Option<Duration>,
+}
+
+const MAX_CATCH_UP: u32 = 1_000;
+
+impl Options {
+    /// The rules that follow from what the task says, or what is wrong with it.
+    pub(crate) fn rules(&self, defaults: &TaskDefaults, trigger: &dyn Trigger) -> Result<Rules, String> {
+        self.change(&Rules {
+            coalesce: defaults.coalesce,
+            max_instances: defaults.max_instances,
+            misfire_grace_time: defaults.misfire_grace_time,
+            max_catch_up: MAX_CATCH_UP,
+            jitter: trigger.jitter(),
+        })
+    }
+
+    /// The rules with what is said here in the place of what stood there.
+    pub(crate) fn change(&self, rules: &Rules) -> Result<Rules, String> {
+        let changed = Rules {
+            coalesce: self.coalesce.unwrap_or(rules.coalesce),
+            max_instances: self.max_instances.unwrap_or(rules.max_instances),
+            misfire_grace_time: self.misfire_grace_time.unwrap_or(rules.misfire_grace_time),
+            max_catch_up: self.max_catch_up.unwrap_or(rules.max_catch_up),
+            jitter: self.jitter.unwrap_or(rules.jitter),
+        };
+        for (option, value) in
+            [("max_instances", changed.max_instances), ("max_catch_up", changed.max_catch_up)]
+        {
+            if value == 0 {
+                return Err(format!("{option} 0: write 1 or more"));
+            }
+        }
+        Ok(changed)
+    }
+}

@@ -1,0 +1,269 @@
+//! Tasks and runs as stores keep them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::id::{RunId, TaskId};
+use crate::Trigger;
+
+/// A task in a store: what it is, and where its schedule stands.
+#[derive(Clone, Debug)]
+pub struct TaskRecord {
+    /// What the task is.
+    pub definition: Arc<TaskDefinition>,
+    /// Where its schedule stands.
+    pub schedule: Schedule,
+}
+
+impl TaskRecord {
+    /// The task's id.
+    pub fn id(&self) -> &TaskId {
+        &self.definition.id
+    }
+}
+
+/// What a task is, all defaults filled in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TaskDefinition {
+    /// Unique in the store.
+    pub id: TaskId,
+    /// The handler's name: `module_path::function`.
+    pub handler: Arc<str>,
+    /// A description; the handler's name unless given.
+    pub name: Arc<str>,
+    /// When the task runs, anchored.
+    #[serde(with = "trigger_json")]
+    pub trigger: Arc<dyn Trigger>,
+    /// Tells whether a task declared again has changed its trigger: a digest of the trigger as declared, not anchored.
+    pub trigger_digest: u64,
+    /// What the handler's `Args` are read from; null where there are none.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub args: Value,
+    /// The executor's alias.
+    pub executor: Arc<str>,
+    /// The rules of firing.
+    #[serde(flatten)]
+    pub rules: Rules,
+}
+
+/// How a task's due occurrences become runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
+    /// Of several due occurrences only the latest runs.
+    pub coalesce: bool,
+    /// How many runs of the task may go on at once.
+    pub max_instances: u32,
+    /// An occurrence decided later than this after it was due is missed; `None`: it runs however late.
+    pub misfire_grace_time: Option<Duration>,
+    /// Without `coalesce`: how many due occurrences run at most at a time, the latest ones.
+    pub max_catch_up: u32,
+    /// Runs start up to this much later than due.
+    pub jitter: Duration,
+}
+
+/// Where a task's schedule stands. Every claim, finish and edit adds one to `version`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// The number of changes so far; what compare-and-swap compares.
+    pub version: u64,
+    /// The number of triggers the task has had before this one.
+    pub generation: u32,
+    /// Runs of the task that are claimed and have not ended.
+    pub running: u32,
+    /// The first undecided occurrence. `None`: paused, ended, or the trigger has no instants of its own.
+    pub next_run_time: Option<DateTime<Utc>>,
+    /// Every occurrence up to here is decided.
+    pub watermark: Option<DateTime<Utc>>,
+    /// Paused by a user.
+    pub paused: bool,
+    /// The trigger has nothing left: the task goes when its last run has ended.
+    pub ended: bool,
+}
+
+impl Schedule {
+    /// The schedule of a new task.
+    pub(crate) fn new(next_run_time: Option<DateTime<Utc>>, paused: bool) -> Self {
+        Self { version: 0, generation: 0, running: 0, next_run_time, watermark: None, paused, ended: false }
+    }
+
+    /// Whether nothing is left to do: the task can be removed.
+    pub fn is_over(&self) -> bool {
+        self.ended && self.running == 0
+    }
+
+    /// The schedule after one of the task's runs has ended.
+    pub fn with_run_ended(self) -> Self {
+        Self { version: self.version + 1, running: self.running.saturating_sub(1), ..self }
+    }
+}
+
+/// Which occurrence of a task a run executes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Occurrence {
+    /// The instant of the trigger, without jitter; for a run by hand the time it was asked for.
+    pub due: DateTime<Utc>,
+    /// The trigger's generation.
+    pub generation: u32,
+    /// 1 for the first attempt.
+    pub attempt: u32,
+    /// It was decided late, after time without decisions.
+    pub is_catch_up: bool,
+    /// It was asked for by hand, beside the schedule.
+    pub by_hand: bool,
+}
+
+impl Occurrence {
+    /// What tells this occurrence from all others, on every node and in every attempt.
+    pub(crate) fn key(&self, task: &TaskId, run: RunId) -> String {
+        if self.by_hand {
+            return format!("{task}/{run}");
+        }
+        format!(
+            "{task}/{}/{}",
+            self.generation,
+            self.due.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+        )
+    }
+}
+
+/// An entry of a task's history: a run, or occurrences that were decided not to run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RunRecord {
+    /// The run's id.
+    pub id: RunId,
+    /// The task's id.
+    pub task: TaskId,
+    /// The occurrence. Where the entry stands for several: the latest of them.
+    #[serde(flatten)]
+    pub occurrence: Occurrence,
+    /// How many occurrences the entry stands for; more than one where several were coalesced or missed together.
+    pub occurrences: Count,
+    /// How it stands.
+    pub status: RunStatus,
+    /// When it was decided.
+    pub decided_at: DateTime<Utc>,
+    /// When the handler was started.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// What the handler returned, where it returned something.
+    pub value: Option<Value>,
+    /// What went wrong, or why it did not run.
+    pub error: Option<String>,
+}
+
+impl RunRecord {
+    /// When it was due, without jitter.
+    pub fn scheduled_at(&self) -> DateTime<Utc> {
+        self.occurrence.due
+    }
+
+    /// How long after it was due the handler was started; `None` where it was not.
+    pub fn lateness(&self) -> Option<Duration> {
+        self.started_at.map(|started| (started - self.occurrence.due).to_std().unwrap_or_default())
+    }
+}
+
+/// How a run, or an occurrence that did not become one, stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RunStatus {
+    /// Won by a scheduler; waits for a free place in its executor.
+    Claimed,
+    /// The handler is running.
+    Running,
+    /// The handler returned.
+    Succeeded,
+    /// The handler returned an error or panicked.
+    Failed,
+    /// Decided too late for the task's grace time: not run.
+    Missed,
+    /// The task had `max_instances` runs going on: not run.
+    Skipped,
+    /// A later occurrence ran in its place.
+    Coalesced,
+    /// Aborted at shutdown or by hand.
+    Cancelled,
+    /// Nobody knows how it ended: it did not stop when it was aborted.
+    Lost,
+}
+
+impl RunStatus {
+    /// Whether nothing more will come.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Claimed | Self::Running)
+    }
+
+    /// The status in one word, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Claimed => "claimed",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Missed => "missed",
+            Self::Skipped => "skipped",
+            Self::Coalesced => "coalesced",
+            Self::Cancelled => "cancelled",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+impl fmt::Display for RunStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A number of occurrences, counted only so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Count {
+    /// At least so many.
+    pub at_least: u32,
+    /// And more, that were not counted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
+}
+
+impl Count {
+    /// Just one.
+    pub const ONE: Self = Self { at_least: 1, more: false };
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", if self.more { "more than " } else { "" }, self.at_least)
+    }
+}
+
+/// A digest that is the same on every machine and in every version (FNV-1a, 64 bits).
+pub(crate) fn digest(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+mod trigger_json {
+    use super::*;
+
+    pub(super) fn serialize<S: serde::Serializer>(
+        trigger: &Arc<dyn Trigger>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        (**trigger).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<dyn Trigger>, D::Error> {
+        Box::<dyn Trigger>::deserialize(deserializer).map(Arc::from)
+    }
+}

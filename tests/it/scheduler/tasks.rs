@@ -1,0 +1,328 @@
+//! Tasks from a user's hand.
+
+use asyncz::RunStatus::Succeeded;
+use asyncz::{
+    DateTrigger, Error, IntervalTrigger, MemoryStore, RunFilter, Task, TaskFilter, TaskSort, TaskState,
+    TaskUpdate,
+};
+
+use super::{after_noon, at_noon, history, ninety_seconds, nothing, seconds, started};
+
+fn every_ten_seconds(id: &str) -> Task {
+    Task::from_fn("nothing", nothing).id(id).every(seconds(10))
+}
+
+async fn ids(scheduler: &asyncz::Scheduler, filter: TaskFilter) -> Vec<String> {
+    scheduler.tasks(filter).await.unwrap().into_iter().map(|task| task.id.to_string()).collect()
+}
+
+#[tokio::test]
+async fn an_added_task_can_be_looked_at() {
+    let (_clock, scheduler) = started().await;
+    let handle = scheduler.add_task(every_ten_seconds("t").name("ten by ten")).await.unwrap();
+
+    let task = scheduler.get_task(&handle).await.unwrap();
+
+    assert_eq!(task.id, "t");
+    assert_eq!(&*task.name, "ten by ten");
+    assert_eq!(&*task.handler, "nothing");
+    assert_eq!(task.state, TaskState::Scheduled);
+    assert_eq!(task.next_run_time.map(after_noon), Some(10));
+    assert!(task.trigger.to_string().contains("10 seconds"), "{}", task.trigger);
+}
+
+#[tokio::test]
+async fn an_id_of_its_own_is_given_where_none_is_said() {
+    let (_clock, scheduler) = started().await;
+    let one = scheduler.add_task(Task::from_fn("nothing", nothing).every(seconds(1))).await.unwrap();
+    let two = scheduler.add_task(Task::from_fn("nothing", nothing).every(seconds(1))).await.unwrap();
+    assert_ne!(one.id(), two.id());
+}
+
+#[tokio::test]
+async fn a_taken_id_is_a_conflict_unless_it_is_to_be_replaced() {
+    let (clock, scheduler) = started().await;
+    scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+
+    let refused = scheduler.add_task(every_ten_seconds("t")).await.unwrap_err();
+    assert!(matches!(refused, Error::ConflictId { .. }), "{refused}");
+
+    clock.advance(seconds(5)).await;
+    scheduler.add_task(every_ten_seconds("t").replace_existing(true)).await.unwrap();
+    let same_trigger = scheduler.get_task("t").await.unwrap();
+    assert_eq!((same_trigger.next_run_time.map(after_noon), same_trigger.generation), (Some(10), 0));
+
+    let slower = Task::from_fn("nothing", nothing).id("t").every(seconds(60)).replace_existing(true);
+    scheduler.add_task(slower).await.unwrap();
+    let other_trigger = scheduler.get_task("t").await.unwrap();
+    assert_eq!((other_trigger.next_run_time.map(after_noon), other_trigger.generation), (Some(65), 1));
+}
+
+#[tokio::test]
+async fn an_unknown_id_is_told_by_every_method() {
+    let (_clock, scheduler) = started().await;
+    let not_found = |error: Error| matches!(error, Error::TaskNotFound { id } if id == "nobody");
+    assert!(not_found(scheduler.get_task("nobody").await.unwrap_err()));
+    assert!(not_found(scheduler.pause_task("nobody").await.unwrap_err()));
+    assert!(not_found(scheduler.resume_task("nobody").await.unwrap_err()));
+    assert!(not_found(scheduler.delete_task("nobody").await.unwrap_err()));
+    assert!(not_found(scheduler.run_task("nobody").await.unwrap_err()));
+    assert!(not_found(scheduler.preview("nobody", 3).await.unwrap_err()));
+    assert!(not_found(scheduler.update_task("nobody", TaskUpdate::new()).await.unwrap_err()));
+}
+
+#[tokio::test]
+async fn a_paused_task_does_not_run_and_misses_nothing() {
+    let (clock, scheduler) = started().await;
+    let task = scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+    clock.advance(seconds(10)).await;
+
+    task.pause().await.unwrap();
+    clock.advance(seconds(30)).await;
+    assert_eq!(scheduler.get_task("t").await.unwrap().state, TaskState::Paused);
+    assert!(scheduler.preview("t", 3).await.unwrap().is_empty());
+
+    task.resume().await.unwrap();
+    clock.advance(seconds(10)).await;
+    assert_eq!(history(&scheduler, "t").await, [(Succeeded, 10), (Succeeded, 40), (Succeeded, 50)]);
+}
+
+#[tokio::test]
+async fn a_task_added_paused_runs_when_it_is_resumed() {
+    let (clock, scheduler) = started().await;
+    scheduler.add_task(every_ten_seconds("t").next_run_time(None)).await.unwrap();
+    clock.advance(seconds(30)).await;
+    assert_eq!(history(&scheduler, "t").await, []);
+
+    scheduler.resume_task("t").await.unwrap();
+    clock.advance(seconds(10)).await;
+    assert_eq!(history(&scheduler, "t").await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_paused_task_whose_trigger_has_ended_goes_when_it_is_resumed() {
+    let (clock, scheduler) = started().await;
+    let end = "2026-11-23T12:00:20Z".parse().unwrap();
+    let trigger = IntervalTrigger::every(seconds(10)).end_at(end);
+    scheduler.add_task(Task::from_fn("nothing", nothing).id("t").trigger(trigger)).await.unwrap();
+    scheduler.pause_task("t").await.unwrap();
+    clock.advance(seconds(60)).await;
+
+    scheduler.resume_task("t").await.unwrap();
+
+    assert!(matches!(scheduler.get_task("t").await, Err(Error::TaskNotFound { .. })));
+}
+
+#[tokio::test]
+async fn a_first_run_can_be_set_apart_from_the_trigger() {
+    let (clock, scheduler) = started().await;
+    let at = "2026-11-23T12:00:03Z".parse().ok();
+    scheduler.add_task(every_ten_seconds("t").next_run_time(at)).await.unwrap();
+
+    clock.advance(seconds(25)).await;
+
+    assert_eq!(history(&scheduler, "t").await, [(Succeeded, 3), (Succeeded, 10), (Succeeded, 20)]);
+}
+
+#[tokio::test]
+async fn a_deleted_task_does_not_run_and_keeps_its_history() {
+    let (clock, scheduler) = started().await;
+    let task = scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+    clock.advance(seconds(10)).await;
+
+    task.delete().await.unwrap();
+    clock.advance(seconds(30)).await;
+
+    assert_eq!(history(&scheduler, "t").await, [(Succeeded, 10)]);
+}
+
+#[tokio::test]
+async fn a_task_deleted_and_added_again_while_it_runs_counts_only_its_own_runs() {
+    let (clock, scheduler) = started().await;
+    let slow = || Task::from_fn("slow", ninety_seconds).id("t").every(seconds(60));
+    scheduler.add_task(slow()).await.unwrap();
+    clock.advance(seconds(60)).await;
+    scheduler.delete_task("t").await.unwrap();
+    scheduler.add_task(slow()).await.unwrap();
+    clock.advance(seconds(60)).await;
+
+    // The first run ends after 150 s, the second after 210.
+    assert_eq!(scheduler.get_task("t").await.unwrap().running, 1);
+    clock.advance(seconds(40)).await;
+    assert_eq!(scheduler.get_task("t").await.unwrap().running, 1);
+}
+
+#[tokio::test]
+async fn a_run_by_hand_leaves_the_schedule_as_it_is() {
+    let (clock, scheduler) = started().await;
+    let task = scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+    clock.advance(seconds(3)).await;
+
+    let run = task.run().await.unwrap();
+    clock.settle().await;
+
+    let run = scheduler.run(run).await.unwrap();
+    assert_eq!((run.status, after_noon(run.scheduled_at()), run.occurrence.by_hand), (Succeeded, 3, true));
+    assert_eq!(scheduler.get_task("t").await.unwrap().next_run_time.map(after_noon), Some(10));
+}
+
+#[tokio::test]
+async fn a_paused_task_runs_by_hand_and_stays_paused() {
+    let (clock, scheduler) = started().await;
+    scheduler.add_task(every_ten_seconds("t").next_run_time(None)).await.unwrap();
+
+    scheduler.run_task("t").await.unwrap();
+    clock.advance(seconds(30)).await;
+
+    assert_eq!(history(&scheduler, "t").await, [(Succeeded, 0)]);
+    assert_eq!(scheduler.get_task("t").await.unwrap().state, TaskState::Paused);
+}
+
+#[tokio::test]
+async fn a_run_by_hand_respects_max_instances() {
+    let (clock, scheduler) = started().await;
+    scheduler.add_task(Task::from_fn("slow", ninety_seconds).id("t").every(seconds(600))).await.unwrap();
+    scheduler.run_task("t").await.unwrap();
+    clock.settle().await;
+
+    let refused = scheduler.run_task("t").await.unwrap_err();
+
+    assert!(matches!(refused, Error::MaxInstances { .. }), "{refused}");
+    clock.advance(seconds(90)).await;
+    scheduler.run_task("t").await.unwrap();
+}
+
+#[tokio::test]
+async fn tasks_are_listed_by_filter_in_order_and_in_pages() {
+    let (_clock, scheduler) = started().await;
+    scheduler
+        .add_task(Task::from_fn("nothing", nothing).id("b").every(seconds(20)).name("Zeppelin"))
+        .await
+        .unwrap();
+    scheduler
+        .add_task(Task::from_fn("nothing", nothing).id("a").every(seconds(30)).name("Apple"))
+        .await
+        .unwrap();
+    scheduler
+        .add_task(Task::from_fn("nothing", nothing).id("c").cron("0 9 * * *").next_run_time(None))
+        .await
+        .unwrap();
+
+    assert_eq!(ids(&scheduler, TaskFilter::new()).await, ["a", "b", "c"]);
+    assert_eq!(ids(&scheduler, TaskFilter::new().sort(TaskSort::NextRunTime)).await, ["b", "a", "c"]);
+    assert_eq!(ids(&scheduler, TaskFilter::new().state(TaskState::Paused)).await, ["c"]);
+    assert_eq!(ids(&scheduler, TaskFilter::new().trigger("interval")).await, ["a", "b"]);
+    assert_eq!(ids(&scheduler, TaskFilter::new().text("zepp")).await, ["b"]);
+    assert_eq!(ids(&scheduler, TaskFilter::new().offset(1).limit(1)).await, ["b"]);
+    assert_eq!(ids(&scheduler, TaskFilter::new().executor("other")).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn preview_tells_the_coming_times_and_changes_nothing() {
+    let (_clock, scheduler) = started().await;
+    scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+    for _ in 0..2 {
+        let coming = scheduler.preview("t", 3).await.unwrap();
+        assert_eq!(coming.into_iter().map(after_noon).collect::<Vec<_>>(), [10, 20, 30]);
+    }
+}
+
+#[tokio::test]
+async fn a_rescheduled_task_runs_by_its_new_trigger() {
+    let (clock, scheduler) = started().await;
+    let task = scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+    clock.advance(seconds(15)).await;
+
+    task.reschedule(IntervalTrigger::every(seconds(30))).await.unwrap();
+    clock.advance(seconds(60)).await;
+
+    assert_eq!(history(&scheduler, "t").await, [(Succeeded, 10), (Succeeded, 45), (Succeeded, 75)]);
+    assert_eq!(scheduler.get_task("t").await.unwrap().generation, 1);
+}
+
+#[tokio::test]
+async fn an_update_is_all_or_nothing() {
+    let (_clock, scheduler) = started().await;
+    let task = scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+
+    let refused = task.update(TaskUpdate::new().name("renamed").max_instances(0)).await.unwrap_err();
+    assert_eq!(refused.to_string(), "task `t`: max_instances 0: write 1 or more");
+    let refused = task.update(TaskUpdate::new().name("renamed").executor("gpu")).await.unwrap_err();
+    assert_eq!(refused.to_string(), "there is no executor `gpu`; there are: default");
+    assert_eq!(&*scheduler.get_task("t").await.unwrap().name, "nothing");
+
+    task.update(TaskUpdate::new().name("renamed").max_instances(3)).await.unwrap();
+    let task = scheduler.get_task("t").await.unwrap();
+    assert_eq!((&*task.name, task.rules.max_instances), ("renamed", 3));
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_task_is_told_when_it_is_added() {
+    let (_clock, scheduler) = started().await;
+    let told = async |task: Task| scheduler.add_task(task.id("t")).await.unwrap_err().to_string();
+
+    assert!(told(Task::from_fn("f", nothing).cron("0 25 * * *")).await.starts_with("task `t`: "));
+    assert_eq!(
+        told(Task::from_fn("f", nothing).max_instances(0)).await,
+        "task `t`: max_instances 0: write 1 or more"
+    );
+    assert_eq!(
+        told(Task::from_fn("f", nothing).store("mongo")).await,
+        "there is no store `mongo`; there are: default"
+    );
+    assert_eq!(
+        told(Task::from_fn("f", nothing).executor("gpu")).await,
+        "there is no executor `gpu`; there are: default"
+    );
+    assert_eq!(scheduler.tasks(TaskFilter::new()).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_task_that_is_not_enabled_is_not_added() {
+    let (_clock, scheduler) = started().await;
+    scheduler.add_task(every_ten_seconds("t").enabled(false)).await.unwrap();
+    assert_eq!(scheduler.tasks(TaskFilter::new()).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn each_store_has_ids_of_its_own() {
+    let (clock, config) = at_noon();
+    let scheduler = config.store("other", MemoryStore::new()).scheduler();
+    scheduler.start().await.unwrap();
+    scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+    scheduler.add_task(every_ten_seconds("t").store("other")).await.unwrap();
+
+    let ambiguous = scheduler.get_task("t").await.unwrap_err();
+    assert_eq!(
+        ambiguous.to_string(),
+        "several stores have a task `t`: default, other; say which with `in_store`"
+    );
+
+    scheduler.in_store("other").delete_task("t").await.unwrap();
+    clock.advance(seconds(10)).await;
+    assert_eq!(&*scheduler.get_task("t").await.unwrap().store, "default");
+    assert_eq!(scheduler.runs(RunFilter::new()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_task_added_before_the_start_waits_for_it() {
+    let (clock, config) = at_noon();
+    let scheduler = config.scheduler();
+    let task = scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+    assert_eq!(scheduler.get_task(&task).await.unwrap().state, TaskState::Pending);
+    assert_eq!(ids(&scheduler, TaskFilter::new()).await, ["t"]);
+
+    scheduler.start().await.unwrap();
+    clock.advance(seconds(10)).await;
+
+    assert_eq!(history(&scheduler, "t").await, [(Succeeded, 10)]);
+}
+
+#[tokio::test]
+async fn a_one_time_task_runs_once() {
+    let (clock, scheduler) = started().await;
+    let at = "2026-11-23T12:00:30Z".parse().unwrap();
+    scheduler.add_task(Task::from_fn("nothing", nothing).id("t").trigger(DateTrigger::at(at))).await.unwrap();
+    clock.advance(seconds(120)).await;
+    assert_eq!(history(&scheduler, "t").await, [(Succeeded, 30)]);
+}
