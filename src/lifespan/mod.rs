@@ -2,6 +2,8 @@
 
 mod ending;
 #[cfg(feature = "axum")]
+mod extract;
+#[cfg(feature = "axum")]
 mod run;
 #[cfg(feature = "axum")]
 mod serve;

@@ -1,6 +1,7 @@
 //! The built-in configuration.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -34,12 +35,14 @@ use crate::{Error, Zone};
 #[derive(Debug)]
 pub struct AsynczConfig {
     scheduler: Scheduler,
+    /// Its own starts: a shutdown after a start that was cut short must not end somebody else's.
+    starts: AtomicUsize,
 }
 
 impl AsynczConfig {
     /// The defaults.
     pub fn new() -> Self {
-        Self { scheduler: Scheduler::of(Shared::new()) }
+        Self { scheduler: Scheduler::of(Shared::new()), starts: AtomicUsize::new(0) }
     }
 
     /// The scheduler: it can be used before, during and after its run.
@@ -148,10 +151,16 @@ impl Default for AsynczConfig {
 #[async_trait]
 impl SchedulerConfig for AsynczConfig {
     async fn start(&self) -> Result<(), Error> {
-        self.scheduler.start().await
+        self.scheduler.start().await?;
+        self.starts.fetch_add(1, Ordering::SeqCst);
+        Ok(())
     }
 
     async fn shutdown(&self) -> Result<(), Error> {
+        let one_less = |starts: usize| starts.checked_sub(1);
+        if self.starts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_err() {
+            return Ok(());
+        }
         let drain_timeout = self.drain_timeout();
         self.scheduler.shutdown(Shutdown::Within(drain_timeout)).await
     }

@@ -41,7 +41,7 @@ impl Shared {
     pub(super) async fn start(self: &Arc<Self>, paused: bool) -> Result<(), Error> {
         let mut starts = self.life.turn.lock().await;
         if *starts == 0 {
-            self.launch(paused).await?;
+            self.launch(paused).await?.accept();
         }
         *starts += 1;
         Ok(())
@@ -64,8 +64,17 @@ impl Shared {
         drop(self.life.thread.lock().await);
     }
 
+    /// Whether the next shutdown acts: only then may what leads up to it.
+    async fn is_outermost(&self) -> bool {
+        *self.life.turn.lock().await == 1
+    }
+
     /// No occurrence is claimed from here on, until the next start.
     pub(super) async fn stop_claiming(&self) {
+        if !self.is_outermost().await {
+            return;
+        }
+        self.bus.close_streams();
         self.life.send(Ending::ClaimNothing);
         let mut progress = self.progress.subscribe();
         let done = progress.wait_for(|progress| !progress.deciding || self.state() == State::Stopped);
@@ -75,6 +84,9 @@ impl Shared {
 
     /// Returns when no run is going on and all ends are written.
     pub(super) async fn drained(&self) {
+        if !self.is_outermost().await {
+            return;
+        }
         let mut progress = self.progress.subscribe();
         let done = progress.wait_for(|progress| progress.quiet || self.state() == State::Stopped);
         drop(done.await);
@@ -82,12 +94,15 @@ impl Shared {
 
     /// Runs are told to stop, and are aborted 2 s later; returns when that has come to its end.
     pub(super) async fn cancel_runs(&self) {
+        if !self.is_outermost().await {
+            return;
+        }
         self.life.send(Ending::Now);
         drop(self.life.thread.lock().await);
     }
 
     /// Starts the thread and waits until it is ready. Dropping the future stops what was started.
-    async fn launch(self: &Arc<Self>, paused: bool) -> Result<(), Error> {
+    async fn launch(self: &Arc<Self>, paused: bool) -> Result<Acceptance, Error> {
         let alone = self.life.thread.clone().lock_owned().await;
         let runtime = match self.setup().runtime.clone() {
             Some(runtime) => runtime,
@@ -142,12 +157,23 @@ impl Life {
     }
 }
 
+/// A start that has come to its end. Whoever waited for it accepts it; dropped instead, with the future that waited, it
+/// ends what was started.
+struct Acceptance(oneshot::Sender<()>);
+
+impl Acceptance {
+    fn accept(self) {
+        // The thread waits for just this.
+        _ = self.0.send(());
+    }
+}
+
 /// The thread's whole life.
 async fn live(
     shared: Arc<Shared>,
     runtime: Handle,
     paused: bool,
-    ready: oneshot::Sender<Result<(), Error>>,
+    ready: oneshot::Sender<Result<Acceptance, Error>>,
     mut ending: watch::Receiver<Ending>,
 ) {
     let started = match startup::start(&shared, &runtime).await {
@@ -167,16 +193,19 @@ async fn live(
     for store in started.stores {
         driver.hear(Input::StoreAdded(store));
     }
+    #[cfg(feature = "axum")]
+    let _entry = super::running::AmongTheRunning::enter(&shared);
     shared.set_state(if paused { State::Paused } else { State::Running });
     driver.emit(&Event::new(EventMask::SCHEDULER_START, clock.now()));
     if !paused {
         driver.hear(Input::Resume);
     }
     driver.act();
-    if ready.send(Ok(())).is_err() {
+    let (accept, accepted) = oneshot::channel();
+    drop(ready.send(Ok(Acceptance(accept))));
+    if accepted.await.is_err() {
         // Nobody waits for the start any more: what it began is ended.
-        shutdown::end(&mut driver, Ending::Now, &mut ending).await;
-        return;
+        return shutdown::end(&mut driver, Ending::Now, &mut ending).await;
     }
     let how = loop {
         tokio::select! {

@@ -11,6 +11,8 @@ mod life;
 mod listen;
 mod machine;
 mod mailbox;
+#[cfg(feature = "axum")]
+mod running;
 mod settings;
 mod setup;
 mod shared;

@@ -1,1 +1,245 @@
-//! x
+//! What handlers take, what they give back, and how they fail.
+
+use std::fmt;
+
+use asyncz::{Args, Error, FromTask, Provide, Rejection, Run, RunFilter, RunRecord, RunStatus, Scheduler, Task, TaskContext};
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+
+use super::{Notes, after_noon, at_noon, history, nothing, seconds, started};
+
+#[derive(Serialize, Deserialize)]
+struct Email {
+    to: String,
+    copies: u8,
+}
+
+/// Runs a task once and gives its run.
+async fn run_once(task: Task) -> RunRecord {
+    let (clock, scheduler) = started().await;
+    scheduler.add_task(task.id("t")).await.unwrap();
+    clock.settle().await;
+    scheduler.runs(RunFilter::new().task("t")).await.unwrap().remove(0)
+}
+
+#[tokio::test]
+async fn a_struct_is_read_from_named_arguments() {
+    async fn send(Args(email): Args<Email>) -> Result<String, String> {
+        Ok(format!("{} to {}", email.copies, email.to))
+    }
+    let email = Email { to: "you".into(), copies: 3 };
+    let run = run_once(Task::from_fn("send", send).args(email).unwrap()).await;
+    assert_eq!(run.value.unwrap(), "3 to you");
+}
+
+#[tokio::test]
+async fn a_tuple_is_read_from_positional_arguments() {
+    async fn send(Args((to, copies)): Args<(String, u8)>) -> Result<String, String> {
+        Ok(format!("{copies} to {to}"))
+    }
+    let run = run_once(Task::from_fn("send", send).args(("you", 3)).unwrap()).await;
+    assert_eq!(run.value.unwrap(), "3 to you");
+}
+
+#[tokio::test]
+async fn wrong_arguments_are_refused_with_their_place() {
+    async fn send(Args(_): Args<Email>) {}
+    let wrong = serde_json::json!({ "to": "you", "copies": 1000 });
+
+    let refused = Task::from_fn("send", send).args(wrong).unwrap_err();
+
+    assert!(matches!(refused, Error::InvalidArguments { .. }));
+    assert!(refused.to_string().starts_with("task `send`: arguments at `copies`: "), "{refused}");
+}
+
+#[tokio::test]
+async fn missing_arguments_are_refused_when_the_task_is_added() {
+    async fn send(Args(_): Args<Email>) {}
+    let (_clock, scheduler) = started().await;
+
+    let refused = scheduler.add_task(Task::from_fn("send", send).id("t")).await.unwrap_err();
+
+    assert!(matches!(refused, Error::InvalidArguments { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn an_optional_argument_is_none_only_where_it_is_absent() {
+    async fn send(email: Option<Args<Email>>, state: Option<Provide<u64>>) -> Result<String, String> {
+        Ok(format!("{:?} {:?}", email.map(|Args(email)| email.copies), state))
+    }
+    let run = run_once(Task::from_fn("send", send)).await;
+    assert_eq!(run.value.unwrap(), "None None");
+
+    let refused = Task::from_fn("send", send).args(serde_json::json!({ "to": 7 })).unwrap_err();
+    assert!(refused.to_string().contains("`to`"), "{refused}");
+}
+
+#[tokio::test]
+async fn state_and_provided_values_are_found_by_their_types() {
+    async fn tell(State(number): State<u64>, Provide(text): Provide<String>) -> Result<String, String> {
+        Ok(format!("{number} {text}"))
+    }
+    let (clock, config) = at_noon();
+    let scheduler = config.state(7_u64).provide("seven".to_owned()).scheduler();
+    scheduler.start().await.unwrap();
+    scheduler.add_task(Task::from_fn("tell", tell).id("t")).await.unwrap();
+    clock.settle().await;
+
+    let run = scheduler.runs(RunFilter::new()).await.unwrap().remove(0);
+    assert_eq!(run.value.unwrap(), "7 seven");
+}
+
+#[tokio::test]
+async fn missing_state_is_told_when_the_task_is_added() {
+    async fn tell(State(_): State<Notes>) {}
+    let (_clock, scheduler) = started().await;
+
+    let refused = scheduler.add_task(Task::from_fn("tell", tell).id("t")).await.unwrap_err().to_string();
+
+    assert!(refused.contains("task `t` needs state `it::scheduler::Notes`"), "{refused}");
+}
+
+#[tokio::test]
+async fn everything_that_is_missing_is_told_in_one_start_error() {
+    async fn tell(State(_): State<Notes>, Provide(_): Provide<u16>) {}
+    async fn send(Args(_): Args<Email>) {}
+    let (_clock, config) = at_noon();
+    let config = config
+        .timezone("Europe/Berln")
+        .task(Task::from_fn("tell", tell).every(seconds(1)))
+        .task(Task::from_fn("send", send).id("send").every(seconds(1)))
+        .task(Task::from_fn("lost", nothing).id("lost").store("mongo").every(seconds(1)))
+        .task(Task::from_fn("slow", nothing).id("slow").executor("gpu").every(seconds(1)))
+        .task(Task::from_fn("wrong", nothing).id("wrong").cron("61 * * * *"))
+        .task(Task::from_fn("double", nothing).id("double").every(seconds(1)))
+        .task(Task::from_fn("double", nothing).id("double").every(seconds(1)));
+
+    let Err(Error::Start { problems }) = config.scheduler().start().await else { panic!("it can't start") };
+
+    let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    let has = |parts: &[&str]| told.iter().any(|told| parts.iter().all(|part| told.contains(part)));
+    assert!(has(&["timezone", "Europe/Berln"]), "{told:#?}");
+    assert!(has(&["`tell`", "it::scheduler::Notes"]), "{told:#?}");
+    assert!(has(&["`tell`", "u16"]), "{told:#?}");
+    assert!(has(&["`send`", "arguments"]), "{told:#?}");
+    assert!(has(&["`lost`", "no store `mongo`"]), "{told:#?}");
+    assert!(has(&["`slow`", "no executor `gpu`"]), "{told:#?}");
+    assert!(has(&["`wrong`", "61"]), "{told:#?}");
+    assert!(has(&["`double`", "two tasks"]), "{told:#?}");
+    assert_eq!(told.len(), 8, "{told:#?}");
+}
+
+#[tokio::test]
+async fn an_extractor_of_the_users_own_is_one_like_any_other() {
+    struct Shouted(String);
+    impl<K> FromTask<K> for Shouted {
+        fn from_task(run: &Run) -> Result<Self, Rejection> {
+            match run.context().task_name() {
+                "quiet" => Err(Rejection::invalid("it is quiet")),
+                name => Ok(Self(name.to_uppercase())),
+            }
+        }
+    }
+    async fn shout(Shouted(name): Shouted) -> Result<String, String> {
+        Ok(name)
+    }
+    assert_eq!(run_once(Task::from_fn("shout", shout)).await.value.unwrap(), "SHOUT");
+    let refused = run_once(Task::from_fn("shout", shout).name("quiet")).await;
+    assert_eq!((refused.status, refused.error.as_deref()), (RunStatus::Failed, Some("it is quiet")));
+}
+
+#[tokio::test]
+async fn a_context_knows_its_run() {
+    async fn tell(ctx: TaskContext, scheduler: Scheduler) -> Result<(String, String, i64, i64, u32, bool), String> {
+        let due = after_noon(ctx.scheduled_at());
+        let began = after_noon(ctx.started_at());
+        Ok((ctx.task_id().to_string(), ctx.occurrence_id(), due, began, ctx.attempt(), scheduler.running()))
+    }
+    let (clock, scheduler) = started().await;
+    scheduler.add_task(Task::from_fn("tell", tell).id("t").every(seconds(10))).await.unwrap();
+    clock.advance(seconds(10)).await;
+
+    let run = scheduler.runs(RunFilter::new()).await.unwrap().remove(0);
+    let expected = serde_json::json!(["t", "t/0/2026-11-23T12:00:10.000Z", 10, 10, 1, true]);
+    assert_eq!(run.value.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn eight_arguments_are_possible() {
+    type C = TaskContext;
+    async fn many(a: C, _b: C, _c: C, _d: C, _e: C, _f: C, _g: C, h: C) -> Result<bool, String> {
+        Ok(a.run_id() == h.run_id())
+    }
+    assert_eq!(run_once(Task::from_fn("many", many)).await.value.unwrap(), true);
+}
+
+#[tokio::test]
+async fn an_error_is_recorded_with_its_sources() {
+    #[derive(Debug)]
+    struct Outer(std::num::ParseIntError);
+    impl fmt::Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("no number")
+        }
+    }
+    impl std::error::Error for Outer {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    async fn fail() -> Result<(), Outer> {
+        "x".parse::<u8>().map(drop).map_err(Outer)
+    }
+    let run = run_once(Task::from_fn("fail", fail)).await;
+    assert_eq!(run.status, RunStatus::Failed);
+    assert_eq!(run.error.unwrap(), "no number: invalid digit found in string");
+}
+
+#[tokio::test]
+async fn a_panic_is_recorded_and_harms_nobody() {
+    async fn panics() {
+        panic!("at the disco");
+    }
+    fn panics_at_once() {
+        panic!("before {}", "noon");
+    }
+    let (clock, scheduler) = started().await;
+    scheduler.add_task(Task::from_fn("panics", panics).id("async").every(seconds(10))).await.unwrap();
+    scheduler.add_task(Task::from_fn("panics_at_once", panics_at_once).id("sync").every(seconds(10))).await.unwrap();
+    scheduler.add_task(Task::from_fn("nothing", nothing).id("other").every(seconds(10))).await.unwrap();
+
+    clock.advance(seconds(20)).await;
+
+    let twice = |status| [(status, 10), (status, 20)];
+    assert_eq!(history(&scheduler, "async").await, twice(RunStatus::Failed));
+    assert_eq!(history(&scheduler, "sync").await, twice(RunStatus::Failed));
+    assert_eq!(history(&scheduler, "other").await, twice(RunStatus::Succeeded));
+    let error = async |id: &str| { scheduler.runs(RunFilter::new().task(id)).await.unwrap().remove(0).error.unwrap() };
+    assert_eq!(error("async").await, "panicked: at the disco");
+    assert_eq!(error("sync").await, "panicked: before noon");
+}
+
+#[tokio::test]
+async fn a_sync_handler_runs_on_a_thread_that_knows_the_runtime() {
+    fn work(Args(n): Args<u64>) -> Result<u64, std::io::Error> {
+        tokio::runtime::Handle::try_current().map_err(std::io::Error::other)?;
+        Ok(n * 2)
+    }
+    let run = run_once(Task::from_fn("work", work).args(21).unwrap()).await;
+    assert_eq!(run.value.unwrap(), 42);
+}
+
+#[tokio::test]
+async fn a_handler_can_add_tasks() {
+    async fn spread(scheduler: Scheduler) -> Result<(), Error> {
+        for n in 0..4 {
+            scheduler.add_task(Task::from_fn("nothing", nothing).id(n.to_string())).await?;
+        }
+        Ok(())
+    }
+    let (clock, scheduler) = started().await;
+    scheduler.add_task(Task::from_fn("spread", spread)).await.unwrap();
+    clock.settle().await;
+
+    assert_eq!(scheduler.runs(RunFilter::new().status(RunStatus::Succeeded)).await.unwrap().len(), 5);
+}
