@@ -159,7 +159,8 @@ mod api {
     }
 
     async fn runs(scheduler: Scheduler, Query(of): Query<OfTask>) -> Result<Json<Vec<Value>>, Problem> {
-        let filter = of.task.iter().fold(RunFilter::new().limit(1_000), |filter, id| filter.task(id.as_str()));
+        let filter =
+            of.task.iter().fold(RunFilter::new().limit(1_000), |filter, id| filter.task(id.as_str()));
         let runs = scheduler.runs(filter).await?;
         if let (Some(id), true) = (of.task, runs.is_empty()) {
             // No run yet, or no such task?
@@ -212,7 +213,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let here = format!("http://{}", listener.local_addr()?);
 
     let state = AppState { visits: Visits::default() };
-    let app = Router::new().route("/", axum::routing::get(visit)).merge(api::routes()).with_state(state.clone());
+    let app =
+        Router::new().route("/", axum::routing::get(visit)).merge(api::routes()).with_state(state.clone());
     let config = AsynczConfig::new().state(state).expect_tasks(4);
 
     println!("Listening on {here}. Try:");

@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 
 use super::{Executor, Job};
 
-/// Runs each handler to its end on the scheduler's own thread, one after the other, before anything else is decided.
+/// Runs each handler to its end while the scheduler waits, one after the other, before anything else is decided.
 ///
 /// For debugging and for tests of order: a handler that blocks holds back the whole scheduler.
 #[derive(Debug, Default)]
@@ -28,11 +28,16 @@ impl Executor for DebugExecutor {
 
     fn submit(&self, jobs: Vec<Job>) {
         let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // The scheduler's thread has a runtime of its own: handlers are to find the application's.
-        let _entered = runtime.as_ref().map(Handle::enter);
-        for job in jobs {
-            pollster::block_on(job.run());
-        }
+        let Some(runtime) = runtime else { return };
+        // Not on the scheduler's thread itself: its runtime stands still meanwhile, and a handler is to find the
+        // application's.
+        let in_order = || jobs.into_iter().for_each(|job| runtime.block_on(job.run()));
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("asyncz-debug".to_owned());
+            if let Err(error) = thread.spawn_scoped(scope, in_order) {
+                tracing::error!(target: "asyncz.executors", %error, "no thread to be had");
+            }
+        });
     }
 
     fn shutdown(&self) {}

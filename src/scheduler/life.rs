@@ -13,7 +13,7 @@ use super::shutdown::{self, Ending};
 use super::{Scheduler, State, startup};
 use crate::Error;
 use crate::events::{Event, EventMask};
-use crate::task::Surroundings;
+use crate::task::{RunId, Surroundings};
 
 /// How many starts there were, and the way to the thread.
 #[derive(Debug, Default)]
@@ -186,7 +186,7 @@ async fn live(
     };
     let scheduler = Scheduler::of(shared.clone());
     let surroundings = Arc::new(Surroundings { provided, scheduler, clock: clock.clone() });
-    let mut driver = Driver::new(Machine::new(shared.boot(), interval), shared.clone(), surroundings);
+    let mut driver = Driver::new(Machine::new(RunId::boot(), interval), shared.clone(), surroundings);
     for event in started.events {
         driver.emit(&event);
     }

@@ -63,7 +63,7 @@ impl Shared {
             handlers: RwLock::default(),
             live: Mutex::default(),
             state: AtomicU8::new(State::Stopped as u8),
-            boot: uuid::Uuid::new_v4().as_u64_pair().0,
+            boot: RunId::boot(),
             runs_by_hand: AtomicU64::new(0),
         })
     }
@@ -76,13 +76,9 @@ impl Shared {
         self.setup().clock.clone()
     }
 
-    pub(super) fn boot(&self) -> u64 {
-        self.boot
-    }
-
-    /// An id for a run that is not the machine's: the machine counts from 1, these from the other end.
+    /// An id for a run that is not the machine's.
     pub(super) fn run_id_by_hand(&self) -> RunId {
-        RunId::new(self.boot, u64::MAX - self.runs_by_hand.fetch_add(1, Ordering::Relaxed))
+        RunId::new(self.boot, self.runs_by_hand.fetch_add(1, Ordering::Relaxed))
     }
 
     pub(super) fn state(&self) -> State {

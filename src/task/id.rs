@@ -76,7 +76,12 @@ impl RunId {
     /// No run comes after this one.
     pub(crate) const LAST: Self = Self(u128::MAX);
 
-    /// The `number`th run of a scheduler whose start is known by `boot`.
+    /// A name for one start of one scheduler, unlike that of every other.
+    pub(crate) fn boot() -> u64 {
+        uuid::Uuid::new_v4().as_u64_pair().0
+    }
+
+    /// The `number`th run since the start that is known by `boot`.
     pub(crate) fn new(boot: u64, number: u64) -> Self {
         Self((u128::from(boot) << 64) | u128::from(number))
     }

@@ -212,7 +212,8 @@ async fn the_event_stream_ends_with_the_scheduler() {
     scheduler.stop().await.unwrap();
 
     let mut kinds = Vec::new();
-    while let Some(event) = poll_fn(|context| futures_core::Stream::poll_next(events.as_mut(), context)).await {
+    while let Some(event) = poll_fn(|context| futures_core::Stream::poll_next(events.as_mut(), context)).await
+    {
         kinds.push(event.kind);
     }
     assert_eq!(kinds, [EventMask::TASK_ADDED, EventMask::SCHEDULER_SHUTDOWN]);

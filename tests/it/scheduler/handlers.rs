@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use asyncz::{Args, Error, FromTask, Provide, Rejection, Run, RunFilter, RunRecord, RunStatus, Scheduler, Task, TaskContext};
+use asyncz::{
+    Args, Error, FromTask, Provide, Rejection, Run, RunFilter, RunRecord, RunStatus, Scheduler, Task,
+    TaskContext,
+};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
@@ -150,7 +153,10 @@ async fn an_extractor_of_the_users_own_is_one_like_any_other() {
 
 #[tokio::test]
 async fn a_context_knows_its_run() {
-    async fn tell(ctx: TaskContext, scheduler: Scheduler) -> Result<(String, String, i64, i64, u32, bool), String> {
+    async fn tell(
+        ctx: TaskContext,
+        scheduler: Scheduler,
+    ) -> Result<(String, String, i64, i64, u32, bool), String> {
         let due = after_noon(ctx.scheduled_at());
         let began = after_noon(ctx.started_at());
         Ok((ctx.task_id().to_string(), ctx.occurrence_id(), due, began, ctx.attempt(), scheduler.running()))
@@ -205,7 +211,10 @@ async fn a_panic_is_recorded_and_harms_nobody() {
     }
     let (clock, scheduler) = started().await;
     scheduler.add_task(Task::from_fn("panics", panics).id("async").every(seconds(10))).await.unwrap();
-    scheduler.add_task(Task::from_fn("panics_at_once", panics_at_once).id("sync").every(seconds(10))).await.unwrap();
+    scheduler
+        .add_task(Task::from_fn("panics_at_once", panics_at_once).id("sync").every(seconds(10)))
+        .await
+        .unwrap();
     scheduler.add_task(Task::from_fn("nothing", nothing).id("other").every(seconds(10))).await.unwrap();
 
     clock.advance(seconds(20)).await;
@@ -214,7 +223,8 @@ async fn a_panic_is_recorded_and_harms_nobody() {
     assert_eq!(history(&scheduler, "async").await, twice(RunStatus::Failed));
     assert_eq!(history(&scheduler, "sync").await, twice(RunStatus::Failed));
     assert_eq!(history(&scheduler, "other").await, twice(RunStatus::Succeeded));
-    let error = async |id: &str| { scheduler.runs(RunFilter::new().task(id)).await.unwrap().remove(0).error.unwrap() };
+    let error =
+        async |id: &str| scheduler.runs(RunFilter::new().task(id)).await.unwrap().remove(0).error.unwrap();
     assert_eq!(error("async").await, "panicked: at the disco");
     assert_eq!(error("sync").await, "panicked: before noon");
 }

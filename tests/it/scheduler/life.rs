@@ -1,1 +1,283 @@
-//! x
+//! Starts, shutdowns, and the order of ending.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use asyncz::testing::TestClock;
+use asyncz::{
+    AsynczConfig, Error, Lifespan, Provide, RunFilter, RunRecord, RunStatus, Scheduler, SchedulerConfig,
+    Shutdown, ShutdownTrigger, State, Task, TaskContext,
+};
+
+use super::{Notes, at_noon, history, ninety_seconds, nothing, seconds, started};
+
+async fn only_run(scheduler: &Scheduler) -> RunRecord {
+    scheduler.runs(RunFilter::new()).await.unwrap().remove(0)
+}
+
+/// Runs until it is told to stop, and notes that it was.
+async fn until_cancelled(ctx: TaskContext, Provide(notes): Provide<Notes>) {
+    ctx.cancelled().await;
+    notes.add("cancelled");
+}
+
+/// Never ends, whatever it is told.
+async fn for_ever() {
+    std::future::pending().await
+}
+
+/// A scheduler that runs a task, and what its handler notes.
+async fn with_a_run(task: Task) -> (TestClock, Scheduler, Notes) {
+    let (clock, config) = at_noon();
+    let notes = Notes::default();
+    let scheduler = config.provide(notes.clone()).scheduler();
+    scheduler.start().await.unwrap();
+    scheduler.add_task(task.id("t")).await.unwrap();
+    (clock, scheduler, notes)
+}
+
+/// Waits until the run has begun: the clock of tests does not wait for a handler that never ends.
+async fn begun(scheduler: &Scheduler) {
+    while scheduler.runs(RunFilter::new().status(RunStatus::Running)).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn only_the_outermost_start_and_shutdown_act() {
+    let (_clock, config) = at_noon();
+    let scheduler = config.scheduler();
+    scheduler.start().await.unwrap();
+    scheduler.start().await.unwrap();
+
+    scheduler.shutdown(Shutdown::Wait).await.unwrap();
+    assert_eq!(scheduler.state(), State::Running);
+    scheduler.shutdown(Shutdown::Wait).await.unwrap();
+    assert_eq!(scheduler.state(), State::Stopped);
+}
+
+#[tokio::test]
+async fn a_shutdown_without_a_start_is_ok() {
+    let (_clock, config) = at_noon();
+    config.shutdown().await.unwrap();
+    config.scheduler().shutdown(Shutdown::Now).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_scheduler_starts_again_with_its_tasks() {
+    let (clock, scheduler) = started().await;
+    scheduler.add_task(Task::from_fn("nothing", nothing).id("t").every(seconds(10))).await.unwrap();
+    clock.advance(seconds(10)).await;
+    scheduler.stop().await.unwrap();
+    clock.advance(seconds(25)).await;
+    scheduler.start().await.unwrap();
+    clock.advance(seconds(10)).await;
+    scheduler.stop().await.unwrap();
+
+    use RunStatus::{Coalesced, Succeeded};
+    let expected = [(Succeeded, 10), (Coalesced, 20), (Succeeded, 30), (Succeeded, 40)];
+    assert_eq!(history(&scheduler, "t").await, expected);
+}
+
+#[tokio::test]
+async fn a_start_that_failed_can_be_tried_again() {
+    let (clock, config) = at_noon();
+    let scheduler = config.scheduler();
+    let waiting = Task::from_fn("nothing", nothing).id("t").every(seconds(10));
+    scheduler.add_task(waiting).await.unwrap();
+    let wrong =
+        scheduler.add_task(Task::from_fn("nothing", nothing).id("wrong").store("mongo")).await.unwrap();
+
+    assert!(matches!(scheduler.start().await, Err(Error::Start { .. })));
+    assert_eq!(scheduler.state(), State::Stopped);
+    wrong.delete().await.unwrap();
+    scheduler.start().await.unwrap();
+    clock.advance(seconds(10)).await;
+
+    assert_eq!(history(&scheduler, "t").await.len(), 1);
+    scheduler.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_start_that_is_dropped_leaves_nothing_behind() {
+    let (_clock, config) = at_noon();
+    let scheduler = config.scheduler();
+    {
+        let start = std::pin::pin!(scheduler.start());
+        // Polled once, so that the thread starts, and then dropped.
+        let waker = std::task::Waker::noop();
+        assert!(start.poll(&mut std::task::Context::from_waker(waker)).is_pending());
+    }
+    scheduler.start().await.unwrap();
+    assert_eq!(scheduler.state(), State::Running);
+    scheduler.shutdown(Shutdown::Wait).await.unwrap();
+    assert_eq!(scheduler.state(), State::Stopped);
+}
+
+#[tokio::test]
+async fn a_paused_start_runs_nothing_until_it_is_resumed() {
+    let (clock, config) = at_noon();
+    let scheduler = config.start_paused(true).scheduler();
+    scheduler.start().await.unwrap();
+    assert_eq!((scheduler.state(), scheduler.running()), (State::Paused, true));
+    scheduler.add_task(Task::from_fn("nothing", nothing).id("t").every(seconds(10))).await.unwrap();
+    clock.advance(seconds(15)).await;
+    assert_eq!(history(&scheduler, "t").await, []);
+
+    scheduler.resume().await.unwrap();
+    clock.settle().await;
+    assert_eq!(history(&scheduler, "t").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_stopped_scheduler_is_neither_paused_nor_run() {
+    let (_clock, config) = at_noon();
+    let scheduler = config.scheduler();
+    assert!(matches!(scheduler.pause().await, Err(Error::NotRunning)));
+    assert!(matches!(scheduler.resume().await, Err(Error::NotRunning)));
+    assert!(matches!(scheduler.run_task("t").await, Err(Error::NotRunning)));
+}
+
+#[tokio::test]
+async fn a_shutdown_that_waits_lets_runs_end() {
+    let (clock, scheduler, _) = with_a_run(Task::from_fn("slow", ninety_seconds)).await;
+    clock.settle().await;
+    let shutdown = tokio::spawn({
+        let scheduler = scheduler.clone();
+        async move { scheduler.shutdown(Shutdown::Wait).await }
+    });
+    clock.advance(seconds(90)).await;
+
+    shutdown.await.unwrap().unwrap();
+    assert_eq!(only_run(&scheduler).await.status, RunStatus::Succeeded);
+}
+
+#[tokio::test]
+async fn a_shutdown_with_a_limit_tells_runs_to_stop_when_it_has_passed() {
+    let (_clock, scheduler, notes) = with_a_run(Task::from_fn("until_cancelled", until_cancelled)).await;
+    begun(&scheduler).await;
+
+    scheduler.shutdown(Shutdown::Within(Duration::from_millis(10))).await.unwrap();
+
+    assert_eq!(notes.all(), ["cancelled"]);
+    assert_eq!(only_run(&scheduler).await.status, RunStatus::Succeeded);
+}
+
+#[tokio::test]
+async fn a_run_that_goes_on_is_aborted_two_seconds_after_it_was_told_to_stop() {
+    let (_clock, scheduler, _) = with_a_run(Task::from_fn("for_ever", for_ever)).await;
+    begun(&scheduler).await;
+
+    scheduler.shutdown(Shutdown::Now).await.unwrap();
+
+    let run = only_run(&scheduler).await;
+    assert_eq!(run.status, RunStatus::Cancelled);
+    assert_eq!(run.error.unwrap(), "aborted: it went on after it was told to stop");
+}
+
+#[tokio::test]
+async fn a_harder_shutdown_shortens_one_that_waits() {
+    let (_clock, scheduler, notes) = with_a_run(Task::from_fn("until_cancelled", until_cancelled)).await;
+    begun(&scheduler).await;
+    let waits = tokio::spawn({
+        let scheduler = scheduler.clone();
+        async move { scheduler.shutdown(Shutdown::Wait).await }
+    });
+    while scheduler.shutdown(Shutdown::Now).await.is_ok() && notes.all().is_empty() {
+        tokio::task::yield_now().await;
+    }
+
+    waits.await.unwrap().unwrap();
+    assert_eq!(notes.all(), ["cancelled"]);
+}
+
+#[tokio::test]
+async fn a_stuck_thread_is_recorded_as_lost_and_does_not_hold_the_shutdown() {
+    let (release, released) = mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let stuck = move || released.lock().unwrap().recv().unwrap_or_default();
+    let (_clock, scheduler, _) = with_a_run(Task::from_fn("stuck", stuck)).await;
+    begun(&scheduler).await;
+
+    scheduler.shutdown(Shutdown::Now).await.unwrap();
+
+    let run = only_run(&scheduler).await;
+    assert_eq!((run.status, scheduler.state()), (RunStatus::Lost, State::Stopped));
+    drop(release);
+}
+
+#[tokio::test]
+async fn nothing_is_claimed_after_the_shutdown_has_begun() {
+    let (clock, scheduler, _) = with_a_run(Task::from_fn("slow", ninety_seconds)).await;
+    scheduler.add_task(Task::from_fn("nothing", nothing).id("other").every(seconds(10))).await.unwrap();
+    clock.advance(seconds(10)).await;
+    let shutdown = tokio::spawn({
+        let scheduler = scheduler.clone();
+        async move { scheduler.shutdown(Shutdown::Wait).await }
+    });
+    // The shutdown has begun when the driver has heard of it: from then on `pause` has nothing to wait for.
+    scheduler.pause().await.unwrap();
+    clock.advance(seconds(80)).await;
+
+    shutdown.await.unwrap().unwrap();
+    assert_eq!(history(&scheduler, "other").await, [(RunStatus::Succeeded, 10)]);
+}
+
+#[tokio::test]
+async fn tasks_of_the_shutdown_run_when_the_scheduler_stops() {
+    async fn note(Provide(notes): Provide<Notes>) {
+        notes.add("closing");
+    }
+    let task = Task::from_fn("note", note).trigger(ShutdownTrigger);
+    let (clock, scheduler, notes) = with_a_run(task).await;
+    clock.advance(seconds(3600)).await;
+    assert_eq!(notes.all(), Vec::<String>::new());
+
+    scheduler.stop().await.unwrap();
+
+    assert_eq!(notes.all(), ["closing"]);
+    assert_eq!(only_run(&scheduler).await.status, RunStatus::Succeeded);
+}
+
+#[tokio::test]
+async fn a_lifespan_is_a_start_and_a_shutdown() {
+    let (clock, config) = at_noon();
+    let scheduler = config.scheduler();
+    let lifespan = Lifespan::start(config).await.unwrap();
+    scheduler.add_task(Task::from_fn("nothing", nothing).id("t").every(seconds(10))).await.unwrap();
+    clock.advance(seconds(10)).await;
+    lifespan.shutdown().await.unwrap();
+
+    assert_eq!(history(&scheduler, "t").await.len(), 1);
+    assert_eq!(scheduler.state(), State::Stopped);
+}
+
+#[tokio::test]
+async fn a_nested_lifespan_leaves_the_outer_one_running() {
+    let (clock, config) = at_noon();
+    let scheduler = config.scheduler();
+    scheduler.start().await.unwrap();
+    let inner = Lifespan::start(config).await.unwrap();
+    inner.shutdown().await.unwrap();
+
+    scheduler.add_task(Task::from_fn("nothing", nothing).id("t").every(seconds(10))).await.unwrap();
+    clock.advance(seconds(10)).await;
+    assert_eq!(history(&scheduler, "t").await.len(), 1);
+    scheduler.stop().await.unwrap();
+}
+
+#[test]
+fn a_start_without_a_runtime_says_so() {
+    let config = AsynczConfig::new().without_registry();
+    let mut start = std::pin::pin!(config.start());
+    let polled = start.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    assert!(matches!(polled, std::task::Poll::Ready(Err(Error::NoRuntime))));
+}
+
+#[tokio::test]
+async fn fewer_tasks_than_expected_are_told() {
+    let (_clock, config) = at_noon();
+    let error = config.expect_tasks(3).start().await.unwrap_err().to_string();
+    assert!(error.contains("expect_tasks(3): 0 found"), "{error}");
+    assert!(error.contains("use its_name as _;"), "{error}");
+}
