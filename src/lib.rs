@@ -46,5 +46,5 @@ pub use zone::{LocalTime, Zone};
 /// What the `#[task]` macro writes; not for use by hand.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::task::{TaskEntry, task};
+    pub use crate::task::{Argument, TaskEntry, argument, async_task, blocking_task, outcome};
 }

@@ -46,30 +46,43 @@ pub(crate) struct Handler {
     pub(crate) call: Call,
     /// Where it is declared, for messages.
     pub(crate) location: Option<(&'static str, u32)>,
+    arguments: &'static [Argument],
+}
+
+/// What can be asked of an argument before there is a run.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Argument {
     requires: fn(&Provided, &mut Vec<Missing>),
     check_args: fn(&Value) -> Result<(), Rejection>,
 }
 
+impl Argument {
+    /// An argument of type `A`.
+    pub const fn of<K, A: FromTask<K>>() -> Self {
+        Self { requires: A::requires, check_args: A::check_args }
+    }
+}
+
 impl Handler {
     pub(crate) fn new<K, M, F: TaskFn<K, M>>(name: impl Into<Arc<str>>, function: F) -> Self {
-        Self {
-            name: name.into(),
-            was: &[],
-            call: function.into_call(),
-            location: None,
-            requires: F::requires,
-            check_args: F::check_args,
-        }
+        Self::of_parts(name, F::ARGUMENTS, function.into_call())
+    }
+
+    pub(crate) fn of_parts(name: impl Into<Arc<str>>, arguments: &'static [Argument], call: Call) -> Self {
+        Self { name: name.into(), was: &[], call, location: None, arguments }
     }
 
     pub(crate) fn missing(&self, provided: &Provided) -> Vec<Missing> {
         let mut missing = Vec::new();
-        (self.requires)(provided, &mut missing);
+        for argument in self.arguments {
+            (argument.requires)(provided, &mut missing);
+        }
         missing
     }
 
     pub(crate) fn check_args(&self, args: &Value) -> Result<(), Rejection> {
-        (self.check_args)(args)
+        self.arguments.iter().try_for_each(|argument| (argument.check_args)(args))
     }
 
     /// Whether records of this handler name are its own.
@@ -99,10 +112,7 @@ pub trait TaskFn<K, M>: Send + Sync + 'static {
     fn into_call(self) -> Call;
 
     #[doc(hidden)]
-    fn requires(provided: &Provided, missing: &mut Vec<Missing>);
-
-    #[doc(hidden)]
-    fn check_args(args: &Value) -> Result<(), Rejection>;
+    const ARGUMENTS: &'static [Argument];
 }
 
 /// Marks `async fn`s for [`TaskFn`].
@@ -137,7 +147,7 @@ macro_rules! handlers {
                 }))
             }
 
-            handlers!(@checks $($argument)*);
+            const ARGUMENTS: &'static [Argument] = &[$(Argument::of::<K, $argument>()),*];
         }
 
         impl<K, F, $($argument,)* R> TaskFn<K, Blocking<($($argument,)*)>> for F
@@ -153,17 +163,7 @@ macro_rules! handlers {
                 }))
             }
 
-            handlers!(@checks $($argument)*);
-        }
-    };
-    (@checks $($argument:ident)*) => {
-        fn requires(_provided: &Provided, _missing: &mut Vec<Missing>) {
-            $($argument::requires(_provided, _missing);)*
-        }
-
-        fn check_args(_args: &Value) -> Result<(), Rejection> {
-            $($argument::check_args(_args)?;)*
-            Ok(())
+            const ARGUMENTS: &'static [Argument] = &[$(Argument::of::<K, $argument>()),*];
         }
     };
 }

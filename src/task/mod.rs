@@ -21,12 +21,12 @@ use crate::{Error, Trigger, Zone};
 
 pub use context::{Run, TaskContext};
 pub use extract::{Args, FromTask, Provide, Rejection, Typed};
-pub use handler::{TaskFn, TaskResult};
+pub use handler::{Argument, TaskFn, TaskResult};
 pub use id::{RunId, TaskId};
 pub use options::TaskDefaults;
 pub use provided::{Missing, Provided};
 pub use record::{Count, Occurrence, Rules, RunRecord, RunStatus, Schedule, TaskDefinition, TaskRecord};
-pub use registry::{TaskEntry, task};
+pub use registry::{TaskEntry, argument, async_task, blocking_task, outcome};
 
 pub(crate) use context::Surroundings;
 pub(crate) use handler::{BoxFuture, Call, Handler, Outcome, in_words};

@@ -1,6 +1,14 @@
-//! The tasks that `#[task]` declares anywhere in the program, found at link time.
+//! The tasks that `#[task]` declares anywhere in the program, found at link time, and what the macro makes them of.
 
-use super::{Handler, Task, TaskFn};
+use std::future::ready;
+use std::sync::Arc;
+
+use chrono::DateTime;
+use serde::Serialize;
+
+use super::handler::{Argument, BoxFuture, Call, Handler, Outcome, TaskResult, in_words};
+use super::{FromTask, Rejection, Run, Task};
+use crate::Error;
 
 /// A function that carries `#[task]`; what the macro submits.
 #[doc(hidden)]
@@ -19,14 +27,93 @@ pub(crate) fn declared_tasks() -> Vec<Task> {
     tasks
 }
 
-/// What `function::task()` starts from; the macro adds the options.
+/// What the `task()` of an `async fn` starts from; the macro adds the options.
+///
+/// The macro names the function's arguments and its result one by one, so that what is wrong with one of them is told
+/// where it stands; [`TaskFn`](super::TaskFn) could speak of the function only.
 #[doc(hidden)]
-pub fn task<K, M, F: TaskFn<K, M>>(
+pub fn async_task<R: 'static, F: Future<Output = R> + Send + 'static>(
     handler: &'static str,
     location: (&'static str, u32),
-    function: F,
+    arguments: &'static [Argument],
+    function: impl Fn(&Run) -> Result<F, Rejection> + Send + Sync + 'static,
+    outcome: fn(R) -> Outcome,
 ) -> Task {
-    let mut handler = Handler::new(handler, function);
+    let call = move |run: &Run| -> BoxFuture<Outcome> {
+        match function(run) {
+            Ok(future) => Box::pin(async move { outcome(future.await) }),
+            Err(rejection) => Box::pin(ready(Err(in_words(&rejection)))),
+        }
+    };
+    declared(handler, location, arguments, Call::Async(Arc::new(call)))
+}
+
+/// The same for a `fn`.
+#[doc(hidden)]
+pub fn blocking_task<R: 'static>(
+    handler: &'static str,
+    location: (&'static str, u32),
+    arguments: &'static [Argument],
+    function: impl Fn(&Run) -> Result<R, Rejection> + Send + Sync + 'static,
+    outcome: fn(R) -> Outcome,
+) -> Task {
+    let call = move |run: &Run| outcome(function(run).map_err(|rejection| in_words(&rejection))?);
+    declared(handler, location, arguments, Call::Blocking(Arc::new(call)))
+}
+
+fn declared(
+    handler: &'static str,
+    location: (&'static str, u32),
+    arguments: &'static [Argument],
+    call: Call,
+) -> Task {
+    let mut handler = Handler::of_parts(handler, arguments, call);
     handler.location = Some(location);
     Task::with_handler(handler)
+}
+
+/// Makes one argument of a declared function.
+#[doc(hidden)]
+pub fn argument<K, A: FromTask<K>>(run: &Run) -> Result<A, Rejection> {
+    A::from_task(run)
+}
+
+/// What the result of a declared function comes to.
+#[doc(hidden)]
+pub fn outcome<R: TaskResult>(result: R) -> Outcome {
+    result.into_outcome()
+}
+
+/// What the macro says beside the builder's public methods.
+impl Task {
+    /// The trigger, in its JSON form: in it a time may wait for the scheduler's zone.
+    #[doc(hidden)]
+    pub fn declared_trigger(self, json: &str) -> Self {
+        self.try_trigger(|| {
+            serde_json::from_str(json).map_err(|error| Error::InvalidTrigger { message: error.to_string() })
+        })
+    }
+
+    /// As [`args`](Self::args); wrong ones are told when the task is added.
+    #[doc(hidden)]
+    pub fn declared_args(mut self, args: impl Serialize) -> Self {
+        match serde_json::to_value(args) {
+            Ok(args) => self.args = args,
+            Err(error) => self.mistake = Some(format!("arguments: {error}")),
+        }
+        self
+    }
+
+    /// The first run, in milliseconds since 1970; `None` adds the task paused.
+    #[doc(hidden)]
+    pub fn declared_next_run_time(self, millis: Option<i64>) -> Self {
+        self.next_run_time(millis.and_then(DateTime::from_timestamp_millis))
+    }
+
+    /// Names under which older records know the handler.
+    #[doc(hidden)]
+    pub fn was(mut self, names: &'static [&'static str]) -> Self {
+        self.handler.was = names;
+        self
+    }
 }
