@@ -15,6 +15,8 @@ pub mod triggers;
 mod zone;
 
 pub use async_trait::async_trait;
+#[cfg(feature = "macros")]
+pub use asyncz_macros::task;
 pub use chrono_tz;
 #[doc(hidden)]
 pub use inventory;

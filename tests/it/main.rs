@@ -4,5 +4,6 @@
 
 mod executors;
 mod lifespan;
+mod macros;
 mod scheduler;
 mod triggers;
