@@ -11,6 +11,9 @@ use asyncz_grammar::date::days_since_1970;
 /// The last year that is searched.
 const LAST_YEAR: u32 = 2200;
 const DAY: i64 = 86_400;
+const ALL_DAYS: u32 = !1;
+const ALL_MONTHS: u16 = 0b1_1111_1111_1110;
+const ALL_WEEKDAYS: u8 = 0x7f;
 const END: i64 = days_since_1970(LAST_YEAR as i32 + 1, 1, 1) as i64 * DAY;
 
 /// A [`Pattern`] made small: what only few crons say stands apart.
@@ -24,6 +27,8 @@ pub(super) struct Plan {
     weekdays: u8,
     either_day: bool,
     pub(super) named: bool,
+    /// Days are told apart by their weekday alone, if at all: true of most crons, which need no calendar then.
+    weekly: bool,
     rare: Option<Box<Rare>>,
 }
 
@@ -45,6 +50,7 @@ impl Plan {
             weeks: u64::MAX,
             years: Years::ALL,
         };
+        let is_rare = rare != usual;
         Self {
             seconds,
             minutes,
@@ -54,7 +60,8 @@ impl Plan {
             weekdays: weekdays.plain,
             either_day,
             named,
-            rare: (rare != usual).then(|| Box::new(rare)),
+            weekly: !is_rare && days.plain == ALL_DAYS && months == ALL_MONTHS && !either_day,
+            rare: is_rare.then(|| Box::new(rare)),
         }
     }
 
@@ -64,17 +71,37 @@ impl Plan {
         if from >= END {
             return None;
         }
-        let today = (from / DAY) as u32;
+        let (today, now) = ((from / DAY) as u32, (from % DAY) as u32);
+        let (day, time) = if self.weekly { self.weekly(today, now)? } else { self.by_calendar(today, now)? };
+        Some(i64::from(day) * DAY + i64::from(time))
+    }
+
+    fn weekly(&self, today: u32, now: u32) -> Option<(u32, u32)> {
+        // Bit n is the weekday n days from now, for two weeks; 1970-01-01 was a Thursday.
+        let ahead = u32::from(self.weekdays) * 0x4081 >> ((today + 3) % 7);
+        if ahead & 1 == 1
+            && let Some(time) = self.time(now)
+        {
+            return Some((today, time));
+        }
+        let day = today + (ahead & !1).trailing_zeros();
+        (i64::from(day) * DAY < END).then(|| (day, self.first_time()))
+    }
+
+    fn by_calendar(&self, today: u32, now: u32) -> Option<(u32, u32)> {
         let (year, month, day) = date(today);
         if self.months >> month & 1 == 1
-            && self.days_of(year, month, today + 1 - day) >> day & 1 == 1
-            && let Some(time) = self.time((from % DAY) as u32)
+            && self.days_of(year, month) >> day & 1 == 1
+            && let Some(time) = self.time(now)
         {
-            return Some(i64::from(today) * DAY + i64::from(time));
+            return Some((today, time));
         }
-        let time = (self.hours.trailing_zeros() * 60 + self.minutes.trailing_zeros()) * 60
-            + self.seconds.trailing_zeros();
-        Some(i64::from(self.day_after(year, month, day)?) * DAY + i64::from(time))
+        Some((self.day_after(year, month, day)?, self.first_time()))
+    }
+
+    fn first_time(&self) -> u32 {
+        (self.hours.trailing_zeros() * 60 + self.minutes.trailing_zeros()) * 60
+            + self.seconds.trailing_zeros()
     }
 
     /// The least matching second of a day at or after `from`.
@@ -99,9 +126,9 @@ impl Plan {
         let mut still_open = u32::MAX.checked_shl(day + 1).unwrap_or(0);
         loop {
             if self.months >> month & 1 == 1 {
-                let first = days_since_1970(year as i32, month as i32, 1) as u32;
-                if let Some(day) = least(u64::from(self.days_of(year, month, first) & still_open)) {
-                    return Some(first + day - 1);
+                let days = self.days_of(year, month) & still_open;
+                if let Some(day) = least(u64::from(days)) {
+                    return Some(days_since_1970(year as i32, month as i32, day as i32) as u32);
                 }
             }
             still_open = u32::MAX;
@@ -118,18 +145,24 @@ impl Plan {
         }
     }
 
-    /// The days of a month that match, day `n` in bit `n`; `first` is its 1st in days since 1970.
-    fn days_of(&self, year: u32, month: u32, first: u32) -> u32 {
-        let month = Month::new(year, month, first);
+    /// The days of a month that match, day `n` in bit `n`.
+    fn days_of(&self, year: u32, month: u32) -> u32 {
+        let length = length(year, month);
+        let all = u32::MAX >> (31 - length) & ALL_DAYS;
+        if self.rare.is_none() && self.weekdays == ALL_WEEKDAYS && !self.either_day {
+            return self.days & all;
+        }
+        let first = days_since_1970(year as i32, month as i32, 1) as u32;
+        let month = Month { first, weekday: (first + 3) % 7, length };
+        let weekdays = month.weekdays(self.weekdays);
         let Some(rare) = &self.rare else {
-            return self.choose(self.days, month.weekdays(self.weekdays)) & month.all();
+            return self.choose(self.days, weekdays) & all;
         };
         if !rare.years.contains(year as i32) {
             return 0;
         }
         let days = self.days | month.special_days(rare.days);
-        let weekdays = month.weekdays(self.weekdays) | month.nth(rare.nth_weekdays);
-        self.choose(days, weekdays) & month.weeks(rare.weeks) & month.all()
+        self.choose(days, weekdays | month.nth(rare.nth_weekdays)) & month.weeks(rare.weeks) & all
     }
 
     fn choose(&self, days: u32, weekdays: u32) -> u32 {
@@ -146,20 +179,6 @@ struct Month {
 }
 
 impl Month {
-    fn new(year: u32, month: u32, first: u32) -> Self {
-        // 30 or 31 by turns, the turn changing in August.
-        let length = match month {
-            2 => 28 + u32::from(is_leap(year)),
-            _ => 30 | (month ^ month >> 3),
-        };
-        // 1970-01-01 was a Thursday.
-        Self { first, weekday: (first + 3) % 7, length }
-    }
-
-    fn all(&self) -> u32 {
-        u32::MAX >> (31 - self.length) & !1
-    }
-
     /// All days that are one of these weekdays (bit 0 is Monday): seven bits, turned until the first is the 1st's
     /// weekday, and repeated five times.
     fn weekdays(&self, weekdays: u8) -> u32 {
@@ -169,6 +188,9 @@ impl Month {
     }
 
     fn nth(&self, nth: NthWeekdays) -> u32 {
+        if nth == NthWeekdays::default() {
+            return 0;
+        }
         let within = |n: u32, from: u32| self.weekdays(nth.of(n)) & (0x7f_u64 << from) as u32;
         (0..5).fold(within(NthWeekdays::LAST, self.length - 6), |days, n| days | within(n, 7 * n + 1))
     }
@@ -214,6 +236,11 @@ impl Month {
     }
 }
 
+/// 30 or 31 by turns, the turn changing in August.
+fn length(year: u32, month: u32) -> u32 {
+    if month == 2 { 28 + u32::from(is_leap(year)) } else { 30 | (month ^ month >> 3) }
+}
+
 fn is_leap(year: u32) -> bool {
     year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
@@ -247,10 +274,11 @@ mod tests {
             let known = NaiveDate::from_epoch_days(days).expect("in chrono's range");
             let (year, month, day) = date(days as u32);
             assert_eq!((year as i32, month, day), (known.year(), known.month(), known.day()));
-            let this = Month::new(year, month, days as u32 + 1 - day);
-            assert_eq!(this.weekdays(1 << known.weekday().num_days_from_monday()) >> day & 1, 1, "{known}");
-            assert_eq!(this.weeks(1 << known.iso_week().week()) >> day & 1, 1, "{known}");
-            assert_eq!(this.length, u32::from(known.num_days_in_month()), "{known}");
+            let first = days as u32 + 1 - day;
+            let month = Month { first, weekday: (first + 3) % 7, length: length(year, month) };
+            assert_eq!(month.weekdays(1 << known.weekday().num_days_from_monday()) >> day & 1, 1, "{known}");
+            assert_eq!(month.weeks(1 << known.iso_week().week()) >> day & 1, 1, "{known}");
+            assert_eq!(month.length, u32::from(known.num_days_in_month()), "{known}");
         }
     }
 }

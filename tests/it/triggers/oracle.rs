@@ -102,7 +102,7 @@ fn named(law: &TimeZone, changes: &[i64], wanted: NaiveDateTime) -> Option<i64> 
 
 #[test]
 fn periodic_triggers_fire_at_each_matching_instant() {
-    each_change(|Case { name, law, change, near }, random| {
+    each_change(|Case { name, law, change, .. }, random| {
         let times = Times { seconds: vec![0], ..Times::random(random) };
         let trigger = times.trigger(name.parse().expect("a zone")).dst(Dst::Literal);
         let (from, to) = (change - 3 * HOUR, change + 4 * HOUR);
@@ -121,7 +121,7 @@ fn periodic_triggers_fire_at_each_matching_instant() {
 
 #[test]
 fn seconds_are_right_up_to_the_change_and_from_it_on() {
-    each_change(|Case { name, law, change, near }, random| {
+    each_change(|Case { name, law, change, .. }, random| {
         let times =
             Times { hours: (0..24).collect(), minutes: vec![0, 1, 29, 30, 59], ..Times::random(random) };
         let trigger = times.trigger(name.parse().expect("a zone")).dst(Dst::Literal);
