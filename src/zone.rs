@@ -106,6 +106,7 @@ impl Zone {
     /// changes of a zone's offset the wall clock runs evenly, so the search goes from one such span to the next and
     /// asks `next_local` only where it may have something new to say: in spans that begin before what is searched
     /// already (the clock was put back) or after what was found (the clock was put forward over it).
+    #[inline]
     pub(crate) fn next(
         &self,
         after: i64,
@@ -188,19 +189,13 @@ impl Span {
 
 /// The law of one zone, unrolled.
 struct Rules {
-    /// Each offset and the second since 1970 from which it holds; the first holds from `DAWN` on.
-    changes: Box<[Change]>,
-    /// For each stretch of 2²⁴ s (194 days) from `SHELVES_FROM` to `HORIZON`: which change is in force at its
-    /// beginning. A zone has rarely more than two changes in one, so that a look-up takes two or three steps.
+    /// From `DAWN` to the first change after `HORIZON`, without a hole.
+    spans: Box<[Span]>,
+    /// For each stretch of 2²⁴ s (194 days) from `SHELVES_FROM` to `HORIZON`: which span it begins in. A zone has
+    /// rarely more than two changes in one, so that a look-up takes one or two steps.
     shelves: Box<[u16]>,
     /// For what lies beyond the unrolled part.
     law: TimeZone,
-}
-
-#[derive(Clone, Copy)]
-struct Change {
-    at: i64,
-    offset: i64,
 }
 
 const DAWN: i64 = -(1 << 60);
@@ -213,41 +208,46 @@ const HORIZON: i64 = SHELVES_FROM + (567 << SHELF_BITS);
 
 impl Rules {
     fn new(law: &TimeZone) -> Self {
-        let offset_at = |at| i64::from(law.to_offset(at).seconds());
-        let mut changes = vec![Change { at: DAWN, offset: offset_at(Timestamp::MIN) }];
+        let offset = i64::from(law.to_offset(Timestamp::MIN).seconds());
+        let mut spans = Vec::new();
+        let mut last = Span { start: DAWN, end: DUSK, offset, before: offset };
         for change in law.following(Timestamp::MIN) {
             let (at, offset) = (change.timestamp().as_second(), i64::from(change.offset().seconds()));
-            if changes.last().is_some_and(|last| last.offset != offset) {
-                changes.push(Change { at, offset });
+            // Some changes are of the name or of the law alone.
+            if offset != last.offset {
+                spans.push(Span { end: at, ..last });
+                last = Span { start: at, end: DUSK, offset, before: last.offset };
             }
-            if at >= HORIZON {
+            if last.start >= HORIZON {
                 break;
             }
         }
-        let in_force_at = |shelf: i64| {
+        spans.push(last);
+        let begins_in = |shelf: i64| {
             let at = SHELVES_FROM + (shelf << SHELF_BITS);
-            (changes.partition_point(|change| change.at <= at) - 1) as u16
+            spans.partition_point(|span| span.end <= at) as u16
         };
-        let shelves = (0..(HORIZON - SHELVES_FROM) >> SHELF_BITS).map(in_force_at).collect();
-        Self { changes: changes.into(), shelves, law: law.clone() }
+        let shelves = (0..(HORIZON - SHELVES_FROM) >> SHELF_BITS).map(begins_in).collect();
+        Self { spans: spans.into(), shelves, law: law.clone() }
     }
 
+    #[inline]
     fn span_at(&self, at: i64) -> Span {
         if at >= HORIZON {
             return self.far_span_at(at);
         }
-        let shelf = (at - SHELVES_FROM).max(0) >> SHELF_BITS;
-        let mut index = if at < SHELVES_FROM { 0 } else { usize::from(self.shelves[shelf as usize]) };
-        while self.changes.get(index + 1).is_some_and(|next| next.at <= at) {
+        let shelf = (at - SHELVES_FROM) >> SHELF_BITS;
+        let mut index = usize::try_from(shelf).map_or(0, |shelf| usize::from(self.shelves[shelf]));
+        // The last span ends at dusk.
+        while self.spans[index].end <= at {
             index += 1;
         }
-        let Change { at: start, offset } = self.changes[index];
-        let before = if index == 0 { offset } else { self.changes[index - 1].offset };
-        let end = self.changes.get(index + 1).map_or(DUSK, |next| next.at);
-        Span { start, end, offset, before }
+        self.spans[index]
     }
 
     /// The same from the law itself, for times in which nobody's next occurrence lies.
+    #[cold]
+    #[inline(never)]
     fn far_span_at(&self, at: i64) -> Span {
         let at = Timestamp::from_second(at).unwrap_or(Timestamp::MAX);
         let offset = i64::from(self.law.to_offset(at).seconds());

@@ -26,7 +26,7 @@ mod shutdown;
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
 use crate::Error;
 use crate::zone::Zone;
@@ -127,6 +127,19 @@ impl<T: Trigger + 'static> From<T> for Box<dyn Trigger> {
 /// From where a search strictly after an instant includes `at`.
 fn just_before(at: DateTime<Utc>) -> DateTime<Utc> {
     at.checked_sub_signed(TimeDelta::nanoseconds(1)).unwrap_or(at)
+}
+
+/// The instant that lies so many seconds after 1970, told that `near` is not later. Most answers are on the same day
+/// or in the same year as the question, and chrono counts on from a date faster than it makes one.
+#[inline]
+fn instant(seconds: i64, near: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    const DAY: i64 = 86_400;
+    let date = near.date_naive();
+    let days = seconds.div_euclid(DAY) - near.timestamp().div_euclid(DAY);
+    let date =
+        if days == 0 { date } else { date.checked_add_days(chrono::Days::new(u64::try_from(days).ok()?))? };
+    let time = NaiveTime::from_num_seconds_from_midnight_opt(seconds.rem_euclid(DAY) as u32, 0)?;
+    Some(date.and_time(time).and_utc())
 }
 
 fn invalid(message: impl Into<String>) -> Error {

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use super::json::{self, Member};
 use super::limits::{self, Limits};
 use super::moment::Moment;
-use super::{AndTrigger, Trigger, invalid, just_before};
+use super::{AndTrigger, Trigger, instant, invalid, just_before};
 use crate::Error;
 use crate::zone::{Policy, Zone};
 use plan::Plan;
@@ -185,7 +185,7 @@ impl Trigger for CronTrigger {
         let after = start.map_or(after, |start| after.max(just_before(start)));
         let policy = if self.plan.named && self.dst == Dst::Smart { Policy::Named } else { Policy::Literal };
         let next = zone.next(after.timestamp(), policy, |from| self.plan.next(from))?;
-        let next = DateTime::from_timestamp(next, 0)?;
+        let next = instant(next, after)?;
         self.end().is_none_or(|end| next <= end).then_some(next)
     }
 

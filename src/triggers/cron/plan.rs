@@ -66,6 +66,7 @@ impl Plan {
     }
 
     /// The least matching wall-clock time at or after `from`, in seconds since 1970 on that clock, before 2201.
+    #[inline]
     pub(super) fn next(&self, from: i64) -> Option<i64> {
         let from = from.max(0);
         if from >= END {
@@ -88,15 +89,32 @@ impl Plan {
         (i64::from(day) * DAY < END).then(|| (day, self.first_time()))
     }
 
+    #[inline(never)] // It would cost the weekly ones a stack frame.
     fn by_calendar(&self, today: u32, now: u32) -> Option<(u32, u32)> {
-        let (year, month, day) = date(today);
-        if self.months >> month & 1 == 1
-            && self.days_of(year, month) >> day & 1 == 1
+        let (mut year, mut month, day) = date(today);
+        let mut days = if self.months >> month & 1 == 1 { self.days_of(year, month) } else { 0 };
+        if days >> day & 1 == 1
             && let Some(time) = self.time(now)
         {
             return Some((today, time));
         }
-        Some((self.day_after(year, month, day)?, self.first_time()))
+        days &= u32::MAX.checked_shl(day + 1).unwrap_or(0);
+        loop {
+            if let Some(day) = least(u64::from(days)) {
+                return Some((
+                    days_since_1970(year as i32, month as i32, day as i32) as u32,
+                    self.first_time(),
+                ));
+            }
+            (year, month) = match least(u64::from(self.months) & u64::MAX << (month + 1)) {
+                Some(later) => (year, later),
+                None => (year + 1, self.months.trailing_zeros()),
+            };
+            if year > LAST_YEAR {
+                return None;
+            }
+            days = self.days_of(year, month);
+        }
     }
 
     fn first_time(&self) -> u32 {
@@ -119,30 +137,6 @@ impl Plan {
         }
         let hour = least(u64::from(self.hours) & u64::MAX << (hour + 1))?;
         Some((hour * 60 + self.minutes.trailing_zeros()) * 60 + self.seconds.trailing_zeros())
-    }
-
-    /// The least matching day after a date, in days since 1970.
-    fn day_after(&self, mut year: u32, mut month: u32, day: u32) -> Option<u32> {
-        let mut still_open = u32::MAX.checked_shl(day + 1).unwrap_or(0);
-        loop {
-            if self.months >> month & 1 == 1 {
-                let days = self.days_of(year, month) & still_open;
-                if let Some(day) = least(u64::from(days)) {
-                    return Some(days_since_1970(year as i32, month as i32, day as i32) as u32);
-                }
-            }
-            still_open = u32::MAX;
-            match least(u64::from(self.months) & u64::MAX << (month + 1)) {
-                Some(later) => month = later,
-                None => {
-                    year += 1;
-                    month = self.months.trailing_zeros();
-                }
-            }
-            if year > LAST_YEAR {
-                return None;
-            }
-        }
     }
 
     /// The days of a month that match, day `n` in bit `n`.
@@ -188,7 +182,7 @@ impl Month {
     }
 
     fn nth(&self, nth: NthWeekdays) -> u32 {
-        if nth == NthWeekdays::default() {
+        if nth.bits == 0 {
             return 0;
         }
         let within = |n: u32, from: u32| self.weekdays(nth.of(n)) & (0x7f_u64 << from) as u32;
