@@ -7,7 +7,7 @@
 
 use std::error::Error;
 
-use asyncz::{CronTrigger, LocalTime, Trigger, Zone};
+use asyncz::{Clock, CronTrigger, LocalTime, SystemClock, Trigger, Zone};
 use chrono::{DateTime, TimeDelta, Utc};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let text = argument(0).unwrap_or("30 2 * * *");
     let zone: Zone = argument(1).unwrap_or("Europe/Berlin").parse()?;
-    let now: DateTime<Utc> = argument(2).map_or_else(|| Ok(Utc::now()), str::parse)?;
+    let now: DateTime<Utc> = argument(2).map_or_else(|| Ok(SystemClock.now()), str::parse)?;
     let count: usize = argument(3).map_or(Ok(10), str::parse)?;
 
     let trigger: Box<dyn Trigger> = if text.trim_start().starts_with('{') {

@@ -1,4 +1,23 @@
-//! A task scheduler for axum and tokio.
+#![cfg_attr(all(feature = "axum", feature = "macros"), doc = include_str!("../README.md"))]
+#![cfg_attr(not(all(feature = "axum", feature = "macros")), doc = "Scheduled tasks for axum and tokio.")]
+//!
+//! # Where to look
+//!
+//! | for | see |
+//! |---|---|
+//! | the attribute and its options | [`task`] |
+//! | configuring and starting | [`AsynczConfig`], [`ServeExt`], [`Lifespan`] |
+//! | using a scheduler | [`Scheduler`] |
+//! | tasks without the attribute | [`Task`] |
+//! | saying when | [`triggers`] |
+//! | arguments of handlers | [`FromTask`] |
+//! | stores and executors of your own | [`stores`], [`executors`] |
+//! | being told what happens | [`events`] |
+//! | tests | [`testing`] |
+//!
+//! # Features
+//!
+//! `axum` and `macros` are on unless turned off; `testing` is for your dev-dependencies.
 
 mod clock;
 mod error;
@@ -44,6 +63,18 @@ pub use triggers::{
     ShutdownTrigger, Trigger,
 };
 pub use zone::{LocalTime, Zone};
+
+/// The common part, for `use asyncz::prelude::*`.
+pub mod prelude {
+    #[cfg(feature = "axum")]
+    pub use crate::ServeExt;
+    #[cfg(feature = "macros")]
+    pub use crate::task;
+    pub use crate::{
+        Args, AsynczConfig, CronTrigger, DateTrigger, EventMask, IntervalTrigger, Provide, RunFilter,
+        Scheduler, SchedulerConfig, Shutdown, Task, TaskContext, TaskFilter, Trigger,
+    };
+}
 
 /// What the `#[task]` macro writes; not for use by hand.
 #[doc(hidden)]

@@ -6,4 +6,5 @@ mod executors;
 mod lifespan;
 mod macros;
 mod scheduler;
+mod tidy;
 mod triggers;

@@ -79,7 +79,7 @@ impl Plan {
 
     fn weekly(&self, today: u32, now: u32) -> Option<(u32, u32)> {
         // Bit n is the weekday n days from now, for two weeks; 1970-01-01 was a Thursday.
-        let ahead = u32::from(self.weekdays) * 0x4081 >> ((today + 3) % 7);
+        let ahead = (u32::from(self.weekdays) * 0x4081) >> ((today + 3) % 7);
         if ahead & 1 == 1
             && let Some(time) = self.time(now)
         {

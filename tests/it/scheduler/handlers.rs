@@ -173,6 +173,7 @@ async fn a_context_knows_its_run() {
 #[tokio::test]
 async fn eight_arguments_are_possible() {
     type C = TaskContext;
+    #[expect(clippy::too_many_arguments, reason = "as many as there may be")]
     async fn many(a: C, _b: C, _c: C, _d: C, _e: C, _f: C, _g: C, h: C) -> Result<bool, String> {
         Ok(a.run_id() == h.run_id())
     }
