@@ -59,8 +59,8 @@ pub use task::{
     TaskResult, Typed,
 };
 pub use triggers::{
-    AndTrigger, CalendarIntervalTrigger, CronTrigger, DateTrigger, DayMatch, Dst, IntervalTrigger, OrTrigger,
-    ShutdownTrigger, Trigger,
+    AndTrigger, CalendarIntervalBuilder, CalendarIntervalTrigger, CronFields, CronTrigger, DateTrigger,
+    DayMatch, Dst, FieldValue, IntervalBuilder, IntervalTrigger, OrTrigger, ShutdownTrigger, Trigger,
 };
 pub use zone::{LocalTime, Zone};
 

@@ -13,7 +13,7 @@
 
 mod calendar_interval;
 mod combine;
-pub mod cron;
+mod cron;
 mod date;
 mod describe;
 mod interval;
@@ -33,7 +33,7 @@ use crate::zone::Zone;
 
 pub use calendar_interval::{CalendarIntervalBuilder, CalendarIntervalTrigger};
 pub use combine::{AndTrigger, OrTrigger};
-pub use cron::{CronFields, CronTrigger, DayMatch, Dst};
+pub use cron::{CronFields, CronTrigger, DayMatch, Dst, FieldValue};
 pub use date::DateTrigger;
 pub use interval::{IntervalBuilder, IntervalTrigger};
 pub use shutdown::ShutdownTrigger;

@@ -1,6 +1,7 @@
 //! When.
 
 mod builders;
+mod corpus;
 mod errors;
 mod jitter;
 mod laws;
