@@ -72,6 +72,7 @@ fn chain(steps: u32, start: DateTime<Utc>, next: impl Fn(DateTime<Utc>) -> Optio
     per_call(steps, || at = next(black_box(at)).unwrap_or(start))
 }
 
+#[expect(clippy::disallowed_methods, reason = "it measures real time")]
 fn per_call(calls: u32, mut call: impl FnMut()) -> f64 {
     let mut rounds = [0.0; ROUNDS];
     for round in &mut rounds {

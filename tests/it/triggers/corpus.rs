@@ -13,6 +13,7 @@ fn replay(target: &str, check: fn(&str)) {
     for file in files {
         let path = file.expect("readable").path();
         let text = std::fs::read_to_string(&path).expect("corpora are text");
+        #[expect(clippy::disallowed_methods, reason = "it measures real time")]
         let began = Instant::now();
         check(&text);
         // Unoptimised, and beside other tests: this catches what never ends, not what is slow.
