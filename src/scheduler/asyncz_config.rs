@@ -25,6 +25,7 @@ use crate::{Error, Zone};
 ///
 /// # #[tokio::main] async fn main() -> Result<(), asyncz::Error> {
 /// let config = AsynczConfig::new().timezone("Europe/Berlin").provide(String::from("shared by tasks"));
+/// # let config = config.without_registry();
 /// let scheduler = config.scheduler();
 /// let lifespan = Lifespan::start(config).await?;
 /// assert!(scheduler.running());
