@@ -79,5 +79,7 @@ pub mod prelude {
 /// What the `#[task]` macro writes; not for use by hand.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::task::{Argument, TaskEntry, argument, async_task, blocking_task, outcome};
+    pub use crate::task::{
+        Argument, Returned, TaskEntry, Unkept, argument, async_task, blocking_task, outcome,
+    };
 }

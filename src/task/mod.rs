@@ -26,7 +26,7 @@ pub use id::{RunId, TaskId};
 pub use options::TaskDefaults;
 pub use provided::{Missing, Provided};
 pub use record::{Count, Occurrence, Rules, RunRecord, RunStatus, Schedule, TaskDefinition, TaskRecord};
-pub use registry::{TaskEntry, argument, async_task, blocking_task, outcome};
+pub use registry::{Returned, TaskEntry, Unkept, argument, async_task, blocking_task, outcome};
 
 pub(crate) use context::Surroundings;
 pub(crate) use handler::{BoxFuture, Call, Handler, Outcome, in_words};

@@ -1,6 +1,8 @@
 //! The tasks that `#[task]` declares anywhere in the program, found at link time, and what the macro makes them of.
 
+use std::error::Error as StdError;
 use std::future::ready;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use chrono::DateTime;
@@ -78,10 +80,70 @@ pub fn argument<K, A: FromTask<K>>(run: &Run) -> Result<A, Rejection> {
     A::from_task(run)
 }
 
-/// What the result of a declared function comes to.
+/// What the result of a declared function comes to, where its type has no name.
 #[doc(hidden)]
 pub fn outcome<R: TaskResult>(result: R) -> Outcome {
     result.into_outcome()
+}
+
+/// The result of a declared function, which is kept on the run if it can be: `Returned::<R>::KEPT.outcome::<R>()`.
+///
+/// [`Kept`] is its own constant and so comes before that of [`Unkept`], but is there only for what serialises.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Returned<R>(PhantomData<R>);
+
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Kept;
+
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct NotKept;
+
+impl Returned<()> {
+    pub const KEPT: Kept = Kept;
+}
+
+impl<T: Serialize, E> Returned<Result<T, E>> {
+    pub const KEPT: Kept = Kept;
+}
+
+#[doc(hidden)]
+pub trait Unkept {
+    const KEPT: NotKept = NotKept;
+}
+
+impl<R> Unkept for Returned<R> {}
+
+impl Kept {
+    pub fn outcome<R: TaskResult>(self) -> fn(R) -> Outcome {
+        R::into_outcome
+    }
+}
+
+impl NotKept {
+    pub fn outcome<R: UnkeptResult>(self) -> fn(R) -> Outcome {
+        R::into_outcome
+    }
+}
+
+/// A result whose value is not kept.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "a task can't return `{Self}`",
+    label = "not the result of a task",
+    note = "a task returns `()` or `Result<T, E>`, where `E` is an error, a `String` or a boxed error; a `T` that \
+            serialises is kept on the run"
+)]
+pub trait UnkeptResult {
+    fn into_outcome(self) -> Outcome;
+}
+
+impl<T, E: Into<Box<dyn StdError + Send + Sync>>> UnkeptResult for Result<T, E> {
+    fn into_outcome(self) -> Outcome {
+        TaskResult::into_outcome(self.map(drop))
+    }
 }
 
 /// What the macro says beside the builder's public methods.
