@@ -14,6 +14,8 @@ pub(crate) struct Known {
     pub(crate) kind: Kind,
     /// What may be written behind the `=`.
     pub(crate) example: &'static str,
+    /// For a trigger's options: what takes an expression in their place.
+    pub(crate) expression: Option<&'static str>,
 }
 
 /// What an option takes, and what becomes of it.
@@ -44,19 +46,23 @@ pub(crate) enum Kind {
 }
 
 const fn known(name: &'static str, kind: Kind, example: &'static str) -> Known {
-    Known { name, method: name, kind, example }
+    Known { name, method: name, kind, example, expression: None }
+}
+
+const fn trigger(name: &'static str, kind: Kind, example: &'static str, expression: &'static str) -> Known {
+    Known { expression: Some(expression), ..known(name, kind, example) }
 }
 
 /// All options; a new one that is a method of `Task` needs a line here and nothing else.
 pub(crate) const OPTIONS: &[Known] = &[
-    known("cron", Kind::Trigger, r#""0 9 * * mon-fri""#),
-    known("every", Kind::Trigger, r#""30s""#),
-    known("at", Kind::Trigger, r#""2026-12-24T18:00:00+01:00""#),
+    trigger("cron", Kind::Trigger, r#""0 9 * * mon-fri""#, "CronTrigger::new(…)?"),
+    trigger("every", Kind::Trigger, r#""30s""#, "IntervalTrigger::every(…)"),
+    trigger("at", Kind::Trigger, r#""2026-12-24T18:00:00+01:00""#, "DateTrigger::at(…)"),
     known("on", Kind::Trigger, r#""shutdown""#),
     known("trigger", Kind::Trigger, "my_trigger()"),
-    known("timezone", Kind::OfTrigger, r#""Europe/Berlin""#),
-    known("start_at", Kind::OfTrigger, r#""2026-12-24T18:00:00+01:00""#),
-    known("end_at", Kind::OfTrigger, r#""2026-12-24T18:00:00+01:00""#),
+    trigger("timezone", Kind::OfTrigger, r#""Europe/Berlin""#, "CronTrigger::new(…)?.timezone(…)"),
+    trigger("start_at", Kind::OfTrigger, r#""2026-12-24T18:00:00Z""#, "CronTrigger::new(…)?.start_at(…)"),
+    trigger("end_at", Kind::OfTrigger, r#""2026-12-31T18:00:00Z""#, "CronTrigger::new(…)?.end_at(…)"),
     known("jitter", Kind::Duration, r#""5s""#),
     known("id", Kind::Text, r#""digest""#),
     known("name", Kind::Text, r#""sends the digest""#),

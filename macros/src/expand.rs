@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Attribute, Path};
+use syn::{PatType, Path};
 
 use crate::args::{self, Mistakes};
 use crate::function::{self, Function};
@@ -30,10 +30,22 @@ fn declared(function: &Function, declaration: &Declaration) -> TokenStream {
     let Declaration { krate, calls, .. } = declaration;
     let start = start(function, declaration);
     let trigger = declaration.trigger.as_ref().map(|trigger| match trigger {
-        Trigger::Json(json) => quote!(.declared_trigger(#json)),
+        Trigger::Json(json) => {
+            let json = format!("r#\"{json}\"#").parse().unwrap_or_else(|_| quote!(#json));
+            quote!(.declared_trigger(#json))
+        }
         Trigger::Expr(expr) => {
             let trigger = quote_spanned!(expr.span()=> ::core::convert::Into::into(#expr));
             quote!(.try_trigger(|| ::core::result::Result::Ok(#trigger)))
+        }
+    });
+    let doubt = declaration.doubt.as_ref().map(|(span, note)| {
+        // There is no other way to a warning.
+        let used = Ident::new("WEEKDAY", *span);
+        quote! {
+            #[deprecated(note = #note)]
+            const WEEKDAY: () = ();
+            #used;
         }
     });
     let carrier = carrier(function, krate, &quote!(#start #trigger #(#calls)*));
@@ -42,6 +54,7 @@ fn declared(function: &Function, declaration: &Declaration) -> TokenStream {
 
         #(#cfgs)*
         const _: () = {
+            #doubt
             #krate::inventory::submit! { #krate::__private::TaskEntry { task: #name::task } }
         };
     }
@@ -49,6 +62,9 @@ fn declared(function: &Function, declaration: &Declaration) -> TokenStream {
 
 /// `task()` is there all the same, so that who calls it is not told a second mistake.
 fn refused(function: &Function, krate: &Path, errors: &TokenStream) -> TokenStream {
+    if function.is_method {
+        return errors.clone();
+    }
     let carrier = carrier(function, krate, &quote!(::core::panic!("its declaration is wrong")));
     quote!(#errors #carrier)
 }
@@ -66,7 +82,7 @@ fn carrier(function: &Function, krate: &Path, body: &TokenStream) -> TokenStream
 
         #(#cfgs)*
         #[automatically_derived]
-        #[allow(deprecated, unreachable_pub, clippy::all, clippy::pedantic, clippy::nursery)]
+        #[allow(deprecated, unreachable_pub, unused_imports, clippy::all, clippy::pedantic, clippy::nursery)]
         impl #name {
             /// The function as a task, with the options that `#[task]` was given.
             pub fn task() -> #krate::Task {
@@ -79,7 +95,7 @@ fn carrier(function: &Function, krate: &Path, body: &TokenStream) -> TokenStream
 /// The task before its options. Arguments and result are named one by one, with the spans they have in the function, so
 /// that the compiler's messages point there.
 fn start(function: &Function, declaration: &Declaration) -> TokenStream {
-    let Function { name, is_async, arguments, result, .. } = function;
+    let Function { name, arguments, result, .. } = function;
     let Declaration { krate, .. } = declaration;
     let source = match &declaration.state {
         Some(state) => quote!(#krate::Typed<#state>),
@@ -87,38 +103,42 @@ fn start(function: &Function, declaration: &Declaration) -> TokenStream {
     };
     // One identifier for all its places, as spans tell identifiers apart where a `macro_rules!` writes the function.
     let run = Ident::new("_run", Span::mixed_site());
-    let checks = arguments.iter().map(|argument| {
-        let (cfgs, ty) = (cfgs_of(&argument.attrs), &argument.ty);
-        quote_spanned!(ty.span()=> #(#cfgs)* #krate::__private::Argument::of::<#source, #ty>())
-    });
-    let values = arguments.iter().map(|argument| {
-        let (cfgs, ty) = (cfgs_of(&argument.attrs), &argument.ty);
-        quote_spanned!(ty.span()=> #(#cfgs)* #krate::__private::argument::<#source, #ty>(#run)?)
-    });
-    let handler = match &declaration.handler {
-        Some(handler) => handler.to_token_stream(),
-        None => {
-            let path = format!("::{}", name.unraw());
-            quote!(::core::concat!(::core::module_path!(), #path))
-        }
-    };
-    let start = if *is_async { quote!(async_task) } else { quote!(blocking_task) };
+    let (mut checks, mut values) = (Vec::new(), Vec::new());
+    for PatType { attrs, ty, .. } in arguments {
+        let cfgs = attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+        let cfgs = quote!(#(#cfgs)*);
+        checks.push(quote_spanned!(ty.span()=> #cfgs __private::Argument::of::<#source, #ty>()));
+        values.push(quote_spanned!(ty.span()=> #cfgs __private::argument::<#source, #ty>(#run)?));
+    }
     let outcome = match result {
-        Some(result) => quote_spanned!(result.span()=> #krate::__private::outcome::<#result>),
-        None => quote!(#krate::__private::outcome),
+        Some(result) => quote!(__private::Returned::<#result>::KEPT.outcome::<#result>()),
+        None => quote!(__private::outcome),
     };
-    let call = quote_spanned!(name.span()=> |#run| ::core::result::Result::Ok(#name(#(#values),*)));
+    let start = if function.is_async { "async_task" } else { "blocking_task" };
+    // That a future can't be sent is told of the call as a whole: it is to point at the function.
+    let start = Ident::new(start, name.span());
+    let start = quote_spanned!(name.span().resolved_at(Span::call_site())=> __private::#start);
+    let handler = handler(function, declaration);
+    let call = quote_spanned!(name.span()=> (
+        #handler,
+        (::core::file!(), ::core::line!()),
+        const { &[#(#checks),*] },
+        |#run| ::core::result::Result::Ok(#name(#(#values),*)),
+        #outcome,
+    ));
     quote! {
-        #krate::__private::#start(
-            #handler,
-            (::core::file!(), ::core::line!()),
-            const { &[#(#checks),*] },
-            #call,
-            #outcome,
-        )
+        use #krate::__private::{self, Unkept as _};
+        #start #call
     }
 }
 
-fn cfgs_of(attributes: &[Attribute]) -> impl Iterator<Item = &Attribute> {
-    attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"))
+/// The handler's name.
+fn handler(function: &Function, declaration: &Declaration) -> TokenStream {
+    match &declaration.handler {
+        Some(handler) => handler.to_token_stream(),
+        None => {
+            let path = format!("::{}", function.name.unraw());
+            quote!(::core::concat!(::core::module_path!(), #path))
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The function that `#[task]` stands on: what a handler may be.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
 use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, FnArg, PatType, ReturnType, Signature, Type, Visibility};
@@ -16,6 +16,8 @@ pub(crate) struct Function {
     pub(crate) cfgs: Vec<Attribute>,
     pub(crate) vis: Visibility,
     pub(crate) name: Ident,
+    /// It stands in an `impl`, where nothing can be added.
+    pub(crate) is_method: bool,
     pub(crate) is_async: bool,
     pub(crate) arguments: Vec<PatType>,
     /// What comes of it when it has run to its end; `None` where only the compiler knows.
@@ -26,6 +28,7 @@ pub(crate) struct Function {
 pub(crate) fn read(item: TokenStream, mistakes: &mut Mistakes) -> Option<Function> {
     let (attributes, vis, signature) = mistakes.take(head.parse2(item))?;
     check(&signature, mistakes);
+    let is_method = signature.receiver().is_some();
     let cfgs = attributes.into_iter().filter(|attribute| attribute.path().is_ident("cfg")).collect();
     let (is_async, result) = match &signature.output {
         ReturnType::Default => (signature.asyncness.is_some(), Some(unit())),
@@ -36,17 +39,23 @@ pub(crate) fn read(item: TokenStream, mistakes: &mut Mistakes) -> Option<Functio
         FnArg::Typed(argument) => Some(argument),
         FnArg::Receiver(_) => None,
     });
-    Some(Function { cfgs, vis, name: signature.ident, is_async, arguments: arguments.collect(), result })
+    Some(Function {
+        cfgs,
+        vis,
+        name: signature.ident,
+        is_method,
+        is_async,
+        arguments: arguments.collect(),
+        result,
+    })
 }
 
 fn head(input: ParseStream) -> syn::Result<(Vec<Attribute>, Visibility, Signature)> {
-    let wrong = |_| syn::Error::new(Span::call_site(), "`#[task]` stands on a function: `async fn` or `fn`");
     let attributes = input.call(Attribute::parse_outer)?;
     let vis = input.parse()?;
-    let ahead = input.fork();
-    if let Err(error) = ahead.parse::<Signature>() {
-        let is_function = input.to_string().split_whitespace().any(|word| word == "fn");
-        return Err(if is_function { error } else { wrong(error) });
+    let is_function = input.to_string().split_whitespace().any(|word| word == "fn");
+    if !is_function {
+        return Err(input.error("`#[task]` stands on a function: `async fn` or `fn`"));
     }
     let signature = input.parse()?;
     // The body.

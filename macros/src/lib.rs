@@ -8,8 +8,17 @@ mod validate;
 
 use proc_macro::TokenStream;
 
-/// Declares a function as a task.
+#[doc = include_str!("task.md")]
 #[proc_macro_attribute]
 pub fn task(options: TokenStream, function: TokenStream) -> TokenStream {
-    expand::task(options.into(), function.into()).into()
+    let expansion = TokenStream::from(expand::task(options.into(), function.into()));
+    if std::env::var_os("ASYNCZ_MACROS_DEBUG").is_some_and(|value| value == "1") {
+        show(&expansion);
+    }
+    expansion
+}
+
+#[expect(clippy::print_stderr, reason = "who asks for it with `ASYNCZ_MACROS_DEBUG=1` wants to see it")]
+fn show(expansion: &TokenStream) {
+    eprintln!("{expansion}");
 }

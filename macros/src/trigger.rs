@@ -2,7 +2,7 @@
 
 use asyncz_grammar::date::Time;
 use asyncz_grammar::{cron, date, duration, zone};
-use proc_macro2::Ident;
+use proc_macro2::{Ident, Span};
 use syn::{Expr, LitStr};
 
 use crate::args::{Given, Kind, Mistakes, Value};
@@ -128,13 +128,13 @@ impl<'a> Parts<'a> {
             return Err(syn::Error::new(main.key.span(), "write an expression"));
         };
         let mut members = match main.known.name {
-            "cron" => cron(value)?,
-            "every" => every(value)?,
+            "cron" => cron(main, value)?,
+            "every" => every(main, value)?,
             "at" => {
                 let (text, _) = time(main)?;
                 vec![("type", quoted("date")), ("run_at", quoted(&text.value()))]
             }
-            "on" => on(value)?,
+            "on" => on(main, value)?,
             _ => return expression(value),
         };
         let limits = [("start_at", &self.start_at), ("end_at", &self.end_at)];
@@ -152,18 +152,37 @@ fn quoted(text: &str) -> String {
     format!("\"{text}\"")
 }
 
+/// Where an expression looks as if its weekdays were counted from Sunday = 1, as Quartz and the `cron` crate do: it has
+/// seconds and weekdays by numbers, and a `?`, which only Quartz needs, or what would be their workdays or weekend.
+pub(crate) fn quartz_weekday(given: &Given) -> Option<(Span, String)> {
+    let Value::Expr(value) = &given.value else { return None };
+    let written = text(value).filter(|_| given.known.name == "cron")?;
+    let written_text = written.value();
+    let fields: Vec<_> = written_text.split_whitespace().collect();
+    let [_, _, _, day, _, weekday, ..] = fields[..] else { return None };
+    let is_numbers = weekday.starts_with(|c: char| ('1'..='7').contains(&c));
+    let is_doubtful = is_numbers && (day == "?" || ["2-6", "1,7", "7,1"].contains(&weekday));
+    is_doubtful.then(|| {
+        let note = format!(
+            "weekday `{weekday}`: 1 is Monday here, as in crontabs; in Quartz and in the `cron` crate it is Sunday. Names \
+             are the same everywhere: write them, such as `mon-fri`"
+        );
+        (written.span(), note)
+    })
+}
+
 type Members = Vec<(&'static str, String)>;
 
-fn cron(value: &Expr) -> syn::Result<Members> {
-    let written = literal(value, "`trigger = CronTrigger::new(…)?`")?;
+fn cron(given: &Given, value: &Expr) -> syn::Result<Members> {
+    let written = literal(given, value)?;
     let text = written.value();
     cron::parse_expression(&text).map_err(|error| syn::Error::new(written.span(), error))?;
     let text: Vec<_> = text.split_whitespace().collect();
     Ok(vec![("type", quoted("cron")), ("expression", quoted(&text.join(" ")))])
 }
 
-fn every(value: &Expr) -> syn::Result<Members> {
-    let written = literal(value, "`trigger = IntervalTrigger::every(…)`")?;
+fn every(given: &Given, value: &Expr) -> syn::Result<Members> {
+    let written = literal(given, value)?;
     let wrong = |message: String| syn::Error::new(written.span(), message);
     let interval = duration::parse(&written.value()).map_err(|error| wrong(error.to_string()))?;
     let millis = i64::try_from(interval.as_millis()).map_err(|_| {
@@ -179,8 +198,8 @@ fn every(value: &Expr) -> syn::Result<Members> {
     Ok(vec![("type", quoted("interval")), part])
 }
 
-fn on(value: &Expr) -> syn::Result<Members> {
-    let written = literal(value, "`trigger = …`")?;
+fn on(given: &Given, value: &Expr) -> syn::Result<Members> {
+    let written = literal(given, value)?;
     match written.value().as_str() {
         "shutdown" => Ok(vec![("type", quoted("shutdown"))]),
         other => Err(syn::Error::new(
@@ -204,7 +223,7 @@ fn timezone(given: &Given) -> syn::Result<String> {
     let Value::Expr(value) = &given.value else {
         return Err(syn::Error::new(given.key.span(), "write a zone's name in quotes"));
     };
-    let written = literal(value, "`trigger = CronTrigger::new(…)?.timezone(…)`")?;
+    let written = literal(given, value)?;
     zone::check(&written.value()).map_err(|error| syn::Error::new(written.span(), error))?;
     Ok(written.value())
 }
@@ -213,7 +232,7 @@ fn time(given: &Given) -> syn::Result<(LitStr, Time)> {
     let Value::Expr(value) = &given.value else {
         return Err(syn::Error::new(given.key.span(), "write a time in quotes"));
     };
-    let written = literal(value, "`trigger = …`")?;
+    let written = literal(given, value)?;
     let time = date::parse(&written.value()).map_err(|error| syn::Error::new(written.span(), error))?;
     Ok((written, time))
 }

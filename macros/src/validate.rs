@@ -2,12 +2,12 @@
 
 use asyncz_grammar::date::Time;
 use asyncz_grammar::{date, duration};
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, Lit, LitStr, Path, Type, UnOp, parse_quote};
 
-use crate::args::{Given, Kind, Mistakes, Value};
+use crate::args::{Given, Kind, Known, Mistakes, Value};
 use crate::trigger::{self, Trigger};
 
 /// A task as it was declared.
@@ -17,6 +17,8 @@ pub(crate) struct Declaration {
     pub(crate) state: Option<Type>,
     pub(crate) handler: Option<LitStr>,
     pub(crate) trigger: Option<Trigger>,
+    /// What may be meant otherwise, and where it stands.
+    pub(crate) doubt: Option<(Span, String)>,
     /// Calls of the builder's methods.
     pub(crate) calls: Vec<TokenStream>,
 }
@@ -28,6 +30,7 @@ pub(crate) fn declaration(options: &[Given], mistakes: &mut Mistakes) -> Declara
         state: None,
         handler: None,
         trigger: trigger::read(options, mistakes),
+        doubt: options.iter().find_map(trigger::quartz_weekday),
         calls: Vec::new(),
     };
     for given in options {
@@ -35,7 +38,7 @@ pub(crate) fn declaration(options: &[Given], mistakes: &mut Mistakes) -> Declara
             (Value::Type(state), _) => declaration.state = Some(state.clone()),
             (Value::Path(path), _) => declaration.krate = path.clone(),
             (Value::Expr(value), Kind::OfExpansion) => {
-                declaration.handler = mistakes.take(literal(value, "nothing else").and_then(not_empty));
+                declaration.handler = mistakes.take(literal(given, value).and_then(not_empty));
             }
             (Value::Expr(value), kind) => {
                 declaration.calls.extend(mistakes.take(call(given, kind, value)).flatten());
@@ -79,12 +82,16 @@ pub(crate) fn text(value: &Expr) -> Option<LitStr> {
 }
 
 /// A text that must be known now, so that it can be checked.
-pub(crate) fn literal(value: &Expr, otherwise: &str) -> syn::Result<LitStr> {
+pub(crate) fn literal(given: &Given, value: &Expr) -> syn::Result<LitStr> {
     text(value).ok_or_else(|| {
-        let message = match value {
-            Expr::Lit(_) => "write a text in quotes".to_owned(),
-            _ => format!("write a text in quotes, which is checked here and now; what is known at run time only: {otherwise}"),
+        let Known { name, example, .. } = given.known;
+        let otherwise = match (given.known.expression, value) {
+            (Some(expression), value) if !matches!(value, Expr::Lit(_)) => {
+                format!("; an expression goes into `trigger = {expression}`")
+            }
+            _ => String::new(),
         };
+        let message = format!("write a text in quotes, `{name} = {example}`{otherwise}");
         syn::Error::new_spanned(value, message)
     })
 }

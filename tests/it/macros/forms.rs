@@ -99,3 +99,22 @@ async fn what_a_task_lacks_is_told_with_its_place() {
         assert!(error.contains(lacks) && error.contains("forms.rs:"), "{error}");
     }
 }
+
+struct Unserialised;
+
+#[task]
+async fn keeps_nothing() -> Result<Unserialised, String> {
+    Ok(Unserialised)
+}
+
+#[tokio::test]
+async fn a_value_that_can_not_be_kept_is_no_mistake() {
+    let (clock, scheduler) = crate::scheduler::started().await;
+    let kept = scheduler.add_task(keeps_a_value::task().args(7).unwrap().id("kept")).await.unwrap();
+    let lost = scheduler.add_task(keeps_nothing::task().id("lost")).await.unwrap();
+    clock.advance(std::time::Duration::from_secs(1)).await;
+    for (task, value) in [(kept, Some(7.into())), (lost, None)] {
+        let runs = scheduler.runs(asyncz::RunFilter::new().task(task.id())).await.unwrap();
+        assert_eq!((runs[0].status, &runs[0].value), (asyncz::RunStatus::Succeeded, &value));
+    }
+}

@@ -4,6 +4,7 @@ mod forms;
 mod options;
 mod places;
 mod runs;
+mod strict;
 mod triggers;
 
 use asyncz::{Error, Task, TaskSnapshot};
