@@ -1,0 +1,10 @@
+use asyncz::task;
+
+struct Mailer;
+
+impl Mailer {
+    #[task(every = "1h")]
+    async fn send(&self) {}
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use asyncz::task;
+
+#[task(on = "startup")]
+async fn begin() {}
+
+fn main() {}
