@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use asyncz::testing::TestClock;
 use asyncz::{
-    AsynczConfig, Error, Lifespan, Provide, RunFilter, RunRecord, RunStatus, Scheduler, SchedulerConfig,
-    Shutdown, ShutdownTrigger, State, Task, TaskContext,
+    AsynczConfig, Error, Executor, Job, Lifespan, Provide, RunFilter, RunRecord, RunStatus, Scheduler,
+    SchedulerConfig, Shutdown, ShutdownTrigger, State, Task, TaskContext,
 };
 
 use super::{Notes, at_noon, history, ninety_seconds, nothing, seconds, started};
@@ -100,14 +100,29 @@ async fn a_start_that_failed_can_be_tried_again() {
 
 #[tokio::test]
 async fn a_start_that_is_dropped_leaves_nothing_behind() {
+    /// Starts when it is let.
+    #[derive(Debug)]
+    struct Gated(std::sync::Mutex<mpsc::Receiver<()>>);
+    impl Executor for Gated {
+        fn start(&self, _runtime: &tokio::runtime::Handle) {
+            self.0.lock().unwrap().recv().unwrap_or_default();
+        }
+        fn submit(&self, jobs: Vec<Job>) {
+            jobs.into_iter().for_each(|job| job.refuse("no run is due here"));
+        }
+        fn shutdown(&self) {}
+    }
+    let (open, opened) = mpsc::channel();
     let (_clock, config) = at_noon();
-    let scheduler = config.scheduler();
+    let scheduler = config.executor("gated", Gated(std::sync::Mutex::new(opened))).scheduler();
     {
         let start = std::pin::pin!(scheduler.start());
-        // Polled once, so that the thread starts, and then dropped.
-        let waker = std::task::Waker::noop();
-        assert!(start.poll(&mut std::task::Context::from_waker(waker)).is_pending());
+        assert!(start.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending());
     }
+    open.send(()).unwrap();
+    drop(open);
+
+    // It waits until what was begun has ended.
     scheduler.start().await.unwrap();
     assert_eq!(scheduler.state(), State::Running);
     scheduler.shutdown(Shutdown::Wait).await.unwrap();
