@@ -2,6 +2,7 @@
 
 mod builders;
 mod corpus;
+mod days;
 mod errors;
 mod jitter;
 mod laws;
