@@ -86,9 +86,9 @@ fn a_local_time_has_one_instant_or_two_or_none() {
 
 #[test]
 fn laws_that_changed_after_the_system_files_were_made_are_in_force() {
-    // British Columbia stays on -07:00 from 2026 on; tzdb 2025b, which chrono-tz carries, has it on -08:00.
+    // British Columbia stays on -07:00 from 2026 on; tzdb 2025b, which chrono-tz 0.10 carries, has it on -08:00.
     assert!(Zone::rules_version() >= "2026e", "{}", Zone::rules_version());
-    assert_eq!(chrono_tz::IANA_TZDB_VERSION, "2025b");
+    assert!(Zone::rules_version() >= chrono_tz::IANA_TZDB_VERSION);
     let trigger = CronTrigger::new("0 9 * * *").expect("valid").timezone(zone("America/Vancouver"));
     let next = trigger.next_after(at("2026-12-01T00:00:00Z"));
     assert_eq!(next, Some(at("2026-12-01T16:00:00Z")));
