@@ -44,8 +44,10 @@ fn nearest(name: &str) -> Option<&'static str> {
     let wanted = plain(name.trim());
     let by_city = || names().find(|known| known.rsplit('/').next().is_some_and(|city| plain(city) == wanted));
     let by_distance = || {
-        let ranked = names().map(|known| (distance(&wanted, &plain(known)), known));
-        ranked.min_by_key(|(off, _)| *off).filter(|(off, _)| *off <= wanted.len() / 4).map(|(_, known)| known)
+        let most = wanted.len() / 4;
+        let near = names().filter(|known| known.len().abs_diff(wanted.len()) <= most);
+        let ranked = near.map(|known| (distance(&wanted, &plain(known)), known));
+        ranked.min_by_key(|(off, _)| *off).filter(|(off, _)| *off <= most).map(|(_, known)| known)
     };
     names().find(|known| plain(known) == wanted).or_else(by_city).or_else(by_distance)
 }
