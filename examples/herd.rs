@@ -6,27 +6,31 @@
 #![expect(clippy::print_stdout, reason = "it tells what it measures")]
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize};
 use std::time::Duration;
 
-use asyncz::{AsynczConfig, CronTrigger, Provide, Task, TaskContext};
+use asyncz::{Args, AsynczConfig, CronTrigger, Provide, Task, TaskContext};
 
-#[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Runs>>);
+/// What the runs note, without waiting for each other: (task, due in seconds, microseconds late).
+#[derive(Clone)]
+struct Seen(Arc<(AtomicUsize, Vec<Note>)>);
 
 #[derive(Default)]
-struct Runs {
-    /// The seconds at which each task ran.
-    of_task: HashMap<String, Vec<i64>>,
-    /// In microseconds.
-    late: Vec<i64>,
+struct Note {
+    task: AtomicU64,
+    due: AtomicI64,
+    late: AtomicI64,
 }
 
-async fn note(ctx: TaskContext, Provide(seen): Provide<Seen>) {
-    let late = (ctx.started_at() - ctx.scheduled_at()).num_microseconds().unwrap_or(i64::MAX);
-    let mut seen = seen.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    seen.of_task.entry(ctx.task_id().to_string()).or_default().push(ctx.scheduled_at().timestamp());
-    seen.late.push(late);
+async fn note(ctx: TaskContext, Provide(seen): Provide<Seen>, Args(task): Args<u64>) {
+    let (next, notes) = &*seen.0;
+    let Some(note) = notes.get(next.fetch_add(1, Relaxed)) else { return };
+    let late = ctx.started_at() - ctx.scheduled_at();
+    note.task.store(task, Relaxed);
+    note.due.store(ctx.scheduled_at().timestamp(), Relaxed);
+    note.late.store(late.num_microseconds().unwrap_or(i64::MAX), Relaxed);
 }
 
 #[tokio::main]
@@ -35,27 +39,35 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tasks = arguments.next().unwrap_or(Ok(1_000))?;
     let seconds = arguments.next().unwrap_or(Ok(60))?;
 
-    let seen = Seen::default();
+    let room = usize::try_from(tasks * (seconds + 10))?;
+    let notes = std::iter::repeat_with(Note::default).take(room).collect();
+    let seen = Seen(Arc::new((AtomicUsize::new(0), notes)));
     let scheduler = AsynczConfig::new().without_registry().provide(seen.clone()).scheduler();
     scheduler.start().await?;
     if tasks == 0 {
         let far_away = CronTrigger::new("0 0 1 1 *")?;
-        scheduler.add_task(Task::from_fn("note", note).trigger(far_away)).await?;
+        scheduler.add_task(Task::from_fn("note", note).args(0)?.trigger(far_away)).await?;
         return idle(seconds).await;
     }
     for n in 0..tasks {
-        let trigger = CronTrigger::new("* * * * * *")?;
-        scheduler.add_task(Task::from_fn("note", note).id(n.to_string()).trigger(trigger)).await?;
+        let task = Task::from_fn("note", note).id(n.to_string()).args(n)?;
+        scheduler.add_task(task.cron("* * * * * *")).await?;
     }
     let cpu_before = cpu_milliseconds();
     sleep(seconds).await;
     scheduler.stop().await?;
     let cpu = cpu_milliseconds() - cpu_before;
 
-    let Runs { of_task: runs, mut late } =
-        std::mem::take(&mut *seen.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    let (noted, notes) = &*seen.0;
+    let notes = &notes[..noted.load(Relaxed).min(room)];
+    let mut late: Vec<_> = notes.iter().map(|note| note.late.load(Relaxed)).collect();
+    let mut runs: HashMap<u64, Vec<i64>> = HashMap::new();
+    for note in notes {
+        runs.entry(note.task.load(Relaxed)).or_default().push(note.due.load(Relaxed));
+    }
     let (mut lost, mut twice) = (0, 0);
-    for ran in runs.values() {
+    for ran in runs.values_mut() {
+        ran.sort_unstable();
         // Every second between the first and the last, each once.
         lost += ran.windows(2).map(|pair| (pair[1] - pair[0] - 1).max(0)).sum::<i64>();
         twice += ran.windows(2).filter(|pair| pair[0] >= pair[1]).count();

@@ -1,10 +1,13 @@
 //! The only reader of the time.
 
+use std::cell::Cell;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -17,6 +20,12 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 
     /// Waits until [`now`](Clock::now) has come to `deadline`, or shorter: whoever waits reads the time again.
     fn sleep_until(&self, deadline: DateTime<Utc>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    /// How often a scheduler looks at what has happened, at most: what comes in between is gathered. Default: 1 ms, so
+    /// that a herd of runs that end together costs a few wake-ups and not one each.
+    fn granularity(&self) -> Duration {
+        Duration::from_millis(1)
+    }
 
     /// Marks a stretch of work, for clocks that stand still until all work is done. Default: nobody waits for it.
     fn busy(&self) -> Busy {
@@ -89,10 +98,9 @@ impl Clock for SystemClock {
         Utc::now()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     fn sleep_until(&self, deadline: DateTime<Utc>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let wait = (deadline - self.now()).to_std().unwrap_or_default();
-        Box::pin(tokio::time::sleep(wait.min(LONGEST_SLEEP)))
+        Box::pin(RealDeadline::after(wait.min(LONGEST_SLEEP)).passed())
     }
 }
 
@@ -121,9 +129,50 @@ impl RealDeadline {
     /// Returns when it has passed.
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub(crate) async fn passed(self) {
-        match self.0 {
-            Some(instant) => tokio::time::sleep_until(instant).await,
-            None => std::future::pending().await,
+        let Some(instant) = self.0 else { return std::future::pending().await };
+        if ALARM.get().is_none() {
+            return tokio::time::sleep_until(instant).await;
+        }
+        poll_fn(|_| {
+            if instant <= tokio::time::Instant::now() {
+                return Poll::Ready(());
+            }
+            let earliest = ALARM.get().flatten().map_or(instant, |alarm| alarm.min(instant));
+            ALARM.set(Some(Some(earliest)));
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+thread_local! {
+    /// On a thread of [`block_on`]: the earliest deadline that somebody waits for; `None` on every other thread.
+    static ALARM: Cell<Option<Option<tokio::time::Instant>>> = const { Cell::new(None) };
+}
+
+/// Runs a future on this thread, which sleeps just until its next deadline. Tokio's timers would wake it three times for
+/// each long sleep and a millisecond late.
+///
+/// Whatever the future waits for must be polled in each of its polls, as `select!` does it: a deadline that is not polled
+/// is forgotten.
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let mut future = std::pin::pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    loop {
+        ALARM.set(Some(None));
+        if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return result;
+        }
+        match ALARM.get().flatten() {
+            Some(deadline) => thread::park_timeout(deadline - tokio::time::Instant::now()),
+            None => thread::park(),
         }
     }
 }

@@ -1,14 +1,11 @@
 //! One run on its way through an executor.
 
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
-
-use chrono::{DateTime, Utc};
-use tokio_util::sync::CancellationToken;
 
 use crate::clock::Busy;
 use crate::panics::{catching, catching_future};
-use crate::task::{Call, Occurrence, Outcome, Run, RunId, Surroundings, TaskDefinition};
+use crate::task::{Call, Live, Occurrence, Outcome, Run, RunId, Surroundings, TaskDefinition};
+use chrono::{DateTime, Utc};
 
 /// A run to execute: an [`Executor`](super::Executor) calls [`run`](Job::run) or, for a handler that
 /// [blocks](Job::is_blocking), [`run_blocking`](Job::run_blocking). A job that is dropped instead reports that.
@@ -21,26 +18,6 @@ pub struct Job {
     surroundings: Arc<Surroundings>,
     live: Arc<Live>,
     reporter: Reporter,
-}
-
-/// What can be known of a run, and done to it, while it goes on.
-#[derive(Debug, Default)]
-pub(crate) struct Live {
-    /// Microseconds since 1970; 0: not started.
-    started_at: AtomicI64,
-    /// The handler should stop.
-    pub(crate) cancelled: CancellationToken,
-    /// The handler is dropped at its next await.
-    pub(crate) aborted: CancellationToken,
-}
-
-impl Live {
-    pub(crate) fn started_at(&self) -> Option<DateTime<Utc>> {
-        match self.started_at.load(Ordering::Relaxed) {
-            0 => None,
-            micros => DateTime::from_timestamp_micros(micros),
-        }
-    }
 }
 
 /// How a run ended, for the scheduler that dispatched it.
@@ -123,9 +100,12 @@ impl Job {
             Call::Blocking(handler) => ended(catching(|| handler(&run))),
             Call::Async(handler) => {
                 let future = catching_future(async { handler(&run).await });
-                match self.live.aborted.run_until_cancelled(future).await {
-                    Some(outcome) => ended(outcome),
-                    None => Ended::Aborted("aborted: it went on after it was told to stop".to_owned()),
+                tokio::select! {
+                    biased;
+                    outcome = future => ended(outcome),
+                    () = self.live.aborted() => {
+                        Ended::Aborted("aborted: it went on after it was told to stop".to_owned())
+                    }
                 }
             }
         };
@@ -147,16 +127,9 @@ impl Job {
     }
 
     fn start(&self) -> Run {
-        let run = Run::new(
-            self.definition.clone(),
-            self.occurrence,
-            self.run_id,
-            self.surroundings.clone(),
-            self.live.cancelled.clone(),
-        );
-        let started_at = run.context().started_at().timestamp_micros();
-        self.live.started_at.store(started_at, Ordering::Relaxed);
-        run
+        let Self { definition, occurrence, run_id, surroundings, live, .. } = self;
+        live.note_start(surroundings.clock.now());
+        Run::new(definition.clone(), *occurrence, *run_id, surroundings.clone(), live.clone())
     }
 }
 

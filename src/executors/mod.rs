@@ -13,7 +13,7 @@ pub use self::job::Job;
 pub use self::pool::ThreadPoolExecutor;
 pub use self::tokio::AsyncExecutor;
 
-pub(crate) use self::job::{Ended, Live, Report, Reports};
+pub(crate) use self::job::{Ended, Report, Reports};
 pub(crate) use self::threads::Threads;
 
 /// Runs the runs that a scheduler has won.

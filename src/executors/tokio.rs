@@ -1,24 +1,48 @@
 //! The executor on the application's runtime.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use tokio::runtime::Handle;
 
 use super::{Executor, Job, Threads};
 
-/// Runs each async handler as a task of the application's runtime, and each `fn` on a thread of our own: the default.
+/// Runs async handlers on the application's runtime, and each `fn` on a thread of our own: the default.
 ///
-/// Nothing waits: there are as many runs at once as are due.
+/// Nothing waits for a place: there are as many runs at once as are due.
 #[derive(Debug)]
 pub struct AsyncExecutor {
     runtime: Mutex<Option<Handle>>,
+    waiting: Arc<Waiting>,
     threads: Threads,
 }
+
+/// Jobs that no runner has come to yet.
+#[derive(Debug, Default)]
+struct Waiting(Mutex<VecDeque<Job>>);
+
+/// After so many jobs a runner lets others have its worker.
+const STRETCH: usize = 32;
 
 impl AsyncExecutor {
     /// An executor on the runtime in which the scheduler is started.
     pub fn new() -> Self {
-        Self { runtime: Mutex::new(None), threads: Threads::elastic("asyncz-blocking") }
+        Self {
+            runtime: Mutex::new(None),
+            waiting: Arc::default(),
+            threads: Threads::elastic("asyncz-blocking"),
+        }
+    }
+
+    fn run_blocking(&self, job: Job, runtime: &Handle) {
+        let runtime = runtime.clone();
+        self.threads.run(Box::new(move || {
+            // So that the handler can use tokio's handles, as in `spawn_blocking`.
+            let _entered = runtime.enter();
+            job.run_blocking();
+        }));
     }
 }
 
@@ -35,25 +59,76 @@ impl Executor for AsyncExecutor {
 
     fn submit(&self, jobs: Vec<Job>) {
         let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for job in jobs {
-            match &runtime {
-                _ if job.is_blocking() => {
-                    let runtime = runtime.clone();
-                    self.threads.run(Box::new(move || {
-                        // So that the handler can use tokio's handles, as in `spawn_blocking`.
-                        let _entered = runtime.as_ref().map(Handle::enter);
-                        job.run_blocking();
-                    }));
-                }
-                Some(runtime) => drop(runtime.spawn(job.run())),
-                None => job.refuse("its executor is not started"),
-            }
+        let Some(runtime) = runtime else {
+            return jobs.into_iter().for_each(|job| job.refuse("its executor is not started"));
+        };
+        let (blocking, asynchronous): (Vec<_>, Vec<_>) = jobs.into_iter().partition(Job::is_blocking);
+        blocking.into_iter().for_each(|job| self.run_blocking(job, &runtime));
+
+        // A task for each job would cost more than most handlers do. A runner for each worker pulls jobs from one queue
+        // and spawns only those that wait for something. So one that blocks its worker holds back nobody: it has taken
+        // only itself from the queue, and the other workers' runners go on.
+        let runners = asynchronous.len().min(runtime.metrics().num_workers());
+        self.waiting.jobs().extend(asynchronous);
+        for _ in 0..runners {
+            drop(runtime.spawn(Runner { waiting: self.waiting.clone(), is_done: false }.run()));
         }
     }
 
-    fn shutdown(&self) {}
+    fn shutdown(&self) {
+        self.waiting.clear();
+    }
 
     fn queued(&self) -> usize {
-        self.threads.waiting()
+        self.waiting.jobs().len() + self.threads.waiting()
+    }
+}
+
+impl Waiting {
+    fn jobs(&self) -> MutexGuard<'_, VecDeque<Job>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next(&self) -> Option<Job> {
+        self.jobs().pop_front()
+    }
+
+    /// Lets go of all jobs, which report that.
+    fn clear(&self) {
+        let waiting = std::mem::take(&mut *self.jobs());
+        drop(waiting);
+    }
+}
+
+/// Runs jobs until none waits.
+struct Runner {
+    waiting: Arc<Waiting>,
+    is_done: bool,
+}
+
+impl Runner {
+    async fn run(mut self) {
+        let mut jobs = 0;
+        while let Some(job) = self.waiting.next() {
+            let mut run = Box::pin(job.run());
+            let is_pending = poll_fn(|context| Poll::Ready(run.as_mut().poll(context).is_pending())).await;
+            if is_pending {
+                drop(tokio::spawn(run));
+            }
+            jobs += 1;
+            if jobs % STRETCH == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        self.is_done = true;
+    }
+}
+
+impl Drop for Runner {
+    /// A runner that goes while jobs wait goes with its runtime: no other will come for them.
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.waiting.clear();
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Carries out what the machine decides, on a thread of its own.
 //!
-//! The thread has a runtime of its own, so that a handler that blocks a worker of the application's can't hold it back
-//! (a task in tokio's LIFO slot can't be stolen).
+//! It is no task of the application's runtime, so that a handler that blocks a worker can't hold it back (a task in
+//! tokio's LIFO slot can't be stolen).
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -10,11 +10,12 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use chrono::{DateTime, Utc};
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use super::machine::{Action, Answer, Dispatch, Input, Machine, Question};
 use super::shared::Shared;
-use crate::clock::{Busy, Clock};
+use crate::clock::{Busy, Clock, RealDeadline};
 use crate::events::Event;
 use crate::executors::{Job, Reports};
 use crate::panics::{catching, catching_future};
@@ -27,17 +28,35 @@ pub(super) struct Driver {
     pub(super) shared: Arc<Shared>,
     surroundings: Arc<Surroundings>,
     clock: Arc<dyn Clock>,
+    /// Where stores that don't answer at once do their work.
+    runtime: Handle,
     /// Questions that stores have not answered yet.
     asked: JoinSet<(Arc<str>, Answer, Busy)>,
+    /// Mail is not handled before then.
+    gather_until: Option<RealDeadline>,
     /// The clock of tests stands still while the driver does anything but sleep.
     _busy: Busy,
 }
 
 impl Driver {
-    pub(super) fn new(machine: Machine, shared: Arc<Shared>, surroundings: Arc<Surroundings>) -> Self {
+    pub(super) fn new(
+        machine: Machine,
+        shared: Arc<Shared>,
+        surroundings: Arc<Surroundings>,
+        runtime: Handle,
+    ) -> Self {
         let clock = surroundings.clock.clone();
         let busy = clock.busy();
-        Self { machine, shared, surroundings, clock, asked: JoinSet::new(), _busy: busy }
+        Self {
+            machine,
+            shared,
+            surroundings,
+            clock,
+            runtime,
+            asked: JoinSet::new(),
+            gather_until: None,
+            _busy: busy,
+        }
     }
 
     /// Does all there is to do now, then waits for one thing to happen and hears of it.
@@ -51,7 +70,7 @@ impl Driver {
         }
         let shared = self.shared.clone();
         tokio::select! {
-            () = shared.mailbox.came() => {}
+            () = shared.mailbox.came() => self.gather().await,
             Some(answered) = self.asked.join_next() => {
                 // A question can't panic: `answer` catches that.
                 if let Ok((store, answer, _busy)) = answered {
@@ -61,6 +80,18 @@ impl Driver {
             // After each wake the clock decides, not the timer.
             () = self.clock.sleep_until(timeout) => {}
         }
+    }
+
+    /// Waits where mail was handled a moment ago, so that what comes in a swarm is handled in a swarm.
+    async fn gather(&mut self) {
+        let granularity = self.clock.granularity();
+        if granularity.is_zero() {
+            return;
+        }
+        if let Some(handled) = self.gather_until {
+            handled.passed().await;
+        }
+        self.gather_until = Some(RealDeadline::after(granularity));
     }
 
     /// Lets the machine decide, and does what it says, until it has nothing more to say.
@@ -98,7 +129,7 @@ impl Driver {
             Poll::Ready(answer) => self.hear(Input::Answer(alias, answer)),
             Poll::Pending => {
                 let busy = self.clock.busy();
-                self.asked.spawn(async move { (alias, answer.await, busy) });
+                self.asked.spawn_on(async move { (alias, answer.await, busy) }, &self.runtime);
             }
         }
     }

@@ -12,6 +12,7 @@ use super::shared::Shared;
 use super::shutdown::{self, Ending};
 use super::{Scheduler, State, startup};
 use crate::Error;
+use crate::clock::block_on;
 use crate::events::{Event, EventMask};
 use crate::task::{RunId, Surroundings};
 
@@ -113,13 +114,9 @@ impl Shared {
         let shared = self.clone();
         let live = move || {
             let _alone = alone;
-            let driver_runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            match driver_runtime {
-                Ok(driver_runtime) => {
-                    driver_runtime.block_on(live(shared, runtime, paused, ready, ending_heard))
-                }
-                Err(error) => drop(ready.send(Err(Error::NoThread(error)))),
-            }
+            // Stores find the application's runtime here, as their callers do.
+            let _entered = runtime.enter();
+            block_on(live(shared, runtime.clone(), paused, ready, ending_heard));
         };
         std::thread::Builder::new()
             .name("asyncz-scheduler".to_owned())
@@ -186,7 +183,8 @@ async fn live(
     };
     let scheduler = Scheduler::of(shared.clone());
     let surroundings = Arc::new(Surroundings { provided, scheduler, clock: clock.clone() });
-    let mut driver = Driver::new(Machine::new(RunId::boot(), interval), shared.clone(), surroundings);
+    let mut driver =
+        Driver::new(Machine::new(RunId::boot(), interval), shared.clone(), surroundings, runtime);
     for event in started.events {
         driver.emit(&event);
     }

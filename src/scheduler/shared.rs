@@ -15,9 +15,9 @@ use super::setup::Setup;
 use crate::Error;
 use crate::clock::Clock;
 use crate::events::{Bus, Event, EventMask};
-use crate::executors::{Executor, Live};
+use crate::executors::Executor;
 use crate::stores::Store;
-use crate::task::{Handler, RunId, Task};
+use crate::task::{Handler, Live, RunId, Task};
 
 /// See the [module](self).
 #[derive(Debug)]

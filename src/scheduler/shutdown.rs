@@ -83,11 +83,11 @@ async fn drain(driver: &mut Driver, limit: &mut RealDeadline, ending: &mut watch
         }
     }
     let tokens: Vec<_> = driver.shared.live().values().cloned().collect();
-    tokens.iter().for_each(|live| live.cancelled.cancel());
+    tokens.iter().for_each(|live| live.cancel());
     if quiet_by(driver, RealDeadline::after(GRACE)).await {
         return;
     }
-    tokens.iter().for_each(|live| live.aborted.cancel());
+    tokens.iter().for_each(|live| live.abort());
     if quiet_by(driver, RealDeadline::after(ABORT)).await {
         return;
     }

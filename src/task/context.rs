@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 use super::id::{RunId, TaskId};
+use super::live::Live;
 use super::provided::Provided;
 use super::record::{Occurrence, TaskDefinition};
 use crate::Scheduler;
@@ -28,7 +28,7 @@ struct Inner {
     run_id: RunId,
     started_at: DateTime<Utc>,
     surroundings: Arc<Surroundings>,
-    cancelled: CancellationToken,
+    live: Arc<Live>,
 }
 
 /// What all runs of a scheduler share.
@@ -45,10 +45,10 @@ impl Run {
         occurrence: Occurrence,
         run_id: RunId,
         surroundings: Arc<Surroundings>,
-        cancelled: CancellationToken,
+        live: Arc<Live>,
     ) -> Self {
-        let started_at = surroundings.clock.now();
-        Self(Arc::new(Inner { definition, occurrence, run_id, started_at, surroundings, cancelled }))
+        let started_at = live.started_at().unwrap_or(occurrence.due);
+        Self(Arc::new(Inner { definition, occurrence, run_id, started_at, surroundings, live }))
     }
 
     /// The run as the handler's [`TaskContext`].
@@ -116,7 +116,7 @@ impl TaskContext {
         loop {
             tokio::select! {
                 biased;
-                () = self.0.cancelled.cancelled() => return,
+                () = self.0.live.cancelled() => return,
                 // Who waits to be cancelled holds back no clock of a test.
                 () = self.0.surroundings.clock.sleep_until(DateTime::<Utc>::MAX_UTC) => {}
             }
@@ -125,7 +125,7 @@ impl TaskContext {
 
     /// Whether the run should stop; for handlers that can't await.
     pub fn is_cancelled(&self) -> bool {
-        self.0.cancelled.is_cancelled()
+        self.0.live.is_cancelled()
     }
 
     /// The time by the scheduler's clock.

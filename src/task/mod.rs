@@ -4,6 +4,7 @@ mod context;
 mod extract;
 mod handler;
 mod id;
+mod live;
 mod options;
 mod provided;
 mod record;
@@ -30,6 +31,7 @@ pub use registry::{Returned, TaskEntry, Unkept, argument, async_task, blocking_t
 
 pub(crate) use context::Surroundings;
 pub(crate) use handler::{BoxFuture, Call, Handler, Outcome, in_words};
+pub(crate) use live::Live;
 pub(crate) use options::Options;
 pub(crate) use registry::declared_tasks;
 

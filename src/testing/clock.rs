@@ -131,6 +131,11 @@ impl Clock for TestClock {
         Box::pin(Sleep { clock: self.0.clone(), deadline, place: None })
     }
 
+    /// Zero: this clock stands still until all that has happened is handled.
+    fn granularity(&self) -> Duration {
+        Duration::ZERO
+    }
+
     fn busy(&self) -> Busy {
         self.0.activity.busy()
     }

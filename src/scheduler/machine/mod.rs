@@ -32,8 +32,8 @@ pub(crate) use plan::{plan_by_hand, plan_missed};
 
 use desk::Desk;
 
-/// How many due tasks one question asks for.
-const BATCH: usize = 1_000;
+/// How many due tasks one question asks for: the first of a herd run while the next are being decided.
+const BATCH: usize = 200;
 
 /// See the [module](self).
 #[derive(Debug)]

@@ -1,0 +1,72 @@
+//! A run while it goes on: what can be known of it, and done to it.
+
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
+
+/// Shared by the run's job, its handler and the scheduler. Small, as there is one for each run.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    /// Microseconds since 1970; 0: not started.
+    started_at: AtomicI64,
+    stage: AtomicU8,
+    stage_changed: Notify,
+}
+
+/// The handler should stop.
+const CANCELLED: u8 = 1;
+/// The handler is dropped at its next await.
+const ABORTED: u8 = 2;
+
+impl Live {
+    pub(crate) fn note_start(&self, at: DateTime<Utc>) {
+        self.started_at.store(at.timestamp_micros(), Ordering::Release);
+    }
+
+    pub(crate) fn started_at(&self) -> Option<DateTime<Utc>> {
+        match self.started_at.load(Ordering::Acquire) {
+            0 => None,
+            micros => DateTime::from_timestamp_micros(micros),
+        }
+    }
+
+    pub(crate) fn cancel(&self) {
+        self.come_to(CANCELLED);
+    }
+
+    pub(crate) fn abort(&self) {
+        self.come_to(ABORTED);
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.stage.load(Ordering::Acquire) >= CANCELLED
+    }
+
+    /// Returns when the handler should stop.
+    pub(crate) async fn cancelled(&self) {
+        self.reached(CANCELLED).await;
+    }
+
+    /// Returns when the handler is to be dropped.
+    pub(crate) async fn aborted(&self) {
+        self.reached(ABORTED).await;
+    }
+
+    fn come_to(&self, stage: u8) {
+        self.stage.fetch_max(stage, Ordering::AcqRel);
+        self.stage_changed.notify_waiters();
+    }
+
+    async fn reached(&self, stage: u8) {
+        loop {
+            let mut changed = std::pin::pin!(self.stage_changed.notified());
+            // Before the stage is read, so that no change falls in between.
+            changed.as_mut().enable();
+            if self.stage.load(Ordering::Acquire) >= stage {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
