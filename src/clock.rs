@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
@@ -29,27 +29,99 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 
     /// Marks a stretch of work, for clocks that stand still until all work is done. Default: nobody waits for it.
     fn busy(&self) -> Busy {
-        Busy(None)
+        Busy::of(None)
     }
 }
 
 /// A stretch of work that a clock may wait for; it lasts until this is dropped. See [`Clock::busy`].
 #[derive(Debug)]
-pub struct Busy(Option<Arc<Activity>>);
+pub struct Busy {
+    activity: Option<Arc<Activity>>,
+    state: AtomicU8,
+}
+
+/// A [`Busy`] that counts, that does not while it sleeps, and that never will again.
+const WORKING: u8 = 0;
+const ASLEEP: u8 = 1;
+const OVER: u8 = 2;
+
+impl Busy {
+    fn of(activity: Option<Arc<Activity>>) -> Self {
+        if let Some(activity) = &activity {
+            activity.add();
+        }
+        Self { activity, state: AtomicU8::new(WORKING) }
+    }
+
+    /// Waits for a sleep; meanwhile this does not count as work.
+    pub(crate) async fn asleep(&self, sleep: impl Future<Output = ()>) {
+        let mut sleep = std::pin::pin!(sleep);
+        // Declared last and so dropped first: the sleep counts for the sleeper until that is awake.
+        let _awake = AwakeAtLast(self);
+        poll_fn(|context| {
+            let poll = sleep.as_mut().poll(context);
+            if poll.is_pending() {
+                self.fall_asleep();
+            }
+            poll
+        })
+        .await;
+    }
+
+    /// The work is over, whoever still holds this.
+    pub(crate) fn end(&self) {
+        if self.state.swap(OVER, Ordering::SeqCst) == WORKING {
+            self.take();
+        }
+    }
+
+    fn fall_asleep(&self) {
+        if self.state.compare_exchange(WORKING, ASLEEP, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            self.take();
+        }
+    }
+
+    fn wake_up(&self) {
+        if self.state.compare_exchange(ASLEEP, WORKING, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+            && let Some(activity) = &self.activity
+        {
+            activity.add();
+        }
+    }
+
+    fn take(&self) {
+        if let Some(activity) = &self.activity {
+            activity.take();
+        }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Wakes a stretch of work up when its sleep has come to its end or was given up.
+struct AwakeAtLast<'a>(&'a Busy);
+
+impl Drop for AwakeAtLast<'_> {
+    fn drop(&mut self) {
+        self.0.wake_up();
+    }
+}
 
 /// Counts the stretches of work going on.
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
-    // Signed: a sleep outside any stretch of work takes away one that was never added.
-    stretches: AtomicIsize,
+    stretches: AtomicUsize,
     quiet: Notify,
 }
 
 impl Activity {
     #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "only the clock of tests counts"))]
     pub(crate) fn busy(self: &Arc<Self>) -> Busy {
-        self.add();
-        Busy(Some(self.clone()))
+        Busy::of(Some(self.clone()))
     }
 
     pub(crate) fn add(&self) {
@@ -57,7 +129,7 @@ impl Activity {
     }
 
     pub(crate) fn take(&self) {
-        if self.stretches.fetch_sub(1, Ordering::SeqCst) <= 1 {
+        if self.stretches.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.quiet.notify_waiters();
         }
     }
@@ -66,21 +138,12 @@ impl Activity {
     #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "only the clock of tests waits"))]
     pub(crate) async fn quiet(&self) {
         loop {
-            let quiet = self.quiet.notified();
-            tokio::pin!(quiet);
+            let mut quiet = std::pin::pin!(self.quiet.notified());
             quiet.as_mut().enable();
-            if self.stretches.load(Ordering::SeqCst) <= 0 {
+            if self.stretches.load(Ordering::SeqCst) == 0 {
                 return;
             }
             quiet.await;
-        }
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        if let Some(activity) = &self.0 {
-            activity.take();
         }
     }
 }

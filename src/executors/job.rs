@@ -51,7 +51,6 @@ struct Reporter {
     live: Arc<Live>,
     surroundings: Arc<Surroundings>,
     to: Weak<dyn Reports>,
-    busy: Option<Busy>,
     ended: Option<Ended>,
 }
 
@@ -64,16 +63,9 @@ impl Job {
         surroundings: Arc<Surroundings>,
         to: Weak<dyn Reports>,
     ) -> Self {
-        let live = Arc::new(Live::default());
-        let busy = Some(surroundings.clock.busy());
-        let reporter = Reporter {
-            run: run_id,
-            live: live.clone(),
-            surroundings: surroundings.clone(),
-            to,
-            busy,
-            ended: None,
-        };
+        let live = Arc::new(Live::new(surroundings.clock.busy()));
+        let reporter =
+            Reporter { run: run_id, live: live.clone(), surroundings: surroundings.clone(), to, ended: None };
         Self { call, definition, occurrence, run_id, surroundings, live, reporter }
     }
 
@@ -141,9 +133,10 @@ impl Drop for Reporter {
             finished_at: self.surroundings.clock.now(),
             ended: self.ended.take().unwrap_or_else(|| Ended::Aborted("dropped by its executor".to_owned())),
         };
-        if let (Some(reports), Some(busy)) = (self.to.upgrade(), self.busy.take()) {
-            reports.report(report, busy);
+        if let Some(reports) = self.to.upgrade() {
+            reports.report(report, self.surroundings.clock.busy());
         }
+        self.live.busy.end();
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Driver {
     /// Mail is not handled before then.
     gather_until: Option<RealDeadline>,
     /// The clock of tests stands still while the driver does anything but sleep.
-    _busy: Busy,
+    busy: Busy,
 }
 
 impl Driver {
@@ -55,7 +55,7 @@ impl Driver {
             runtime,
             asked: JoinSet::new(),
             gather_until: None,
-            _busy: busy,
+            busy,
         }
     }
 
@@ -78,7 +78,7 @@ impl Driver {
                 }
             }
             // After each wake the clock decides, not the timer.
-            () = self.clock.sleep_until(timeout) => {}
+            () = self.busy.asleep(self.clock.sleep_until(timeout)) => {}
         }
     }
 

@@ -113,14 +113,7 @@ impl TaskContext {
     ///
     /// Dropping the future is harmless.
     pub async fn cancelled(&self) {
-        loop {
-            tokio::select! {
-                biased;
-                () = self.0.live.cancelled() => return,
-                // Who waits to be cancelled holds back no clock of a test.
-                () = self.0.surroundings.clock.sleep_until(DateTime::<Utc>::MAX_UTC) => {}
-            }
-        }
+        self.0.live.cancelled().await;
     }
 
     /// Whether the run should stop; for handlers that can't await.
@@ -140,7 +133,7 @@ impl TaskContext {
         let clock = &self.0.surroundings.clock;
         let deadline = crate::clock::after(clock.now(), duration);
         while clock.now() < deadline {
-            clock.sleep_until(deadline).await;
+            self.0.live.busy.asleep(clock.sleep_until(deadline)).await;
         }
     }
 

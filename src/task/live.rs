@@ -5,9 +5,13 @@ use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 
+use crate::clock::Busy;
+
 /// Shared by the run's job, its handler and the scheduler. Small, as there is one for each run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Live {
+    /// The clock of tests stands still until the run has ended or sleeps.
+    pub(crate) busy: Busy,
     /// Microseconds since 1970; 0: not started.
     started_at: AtomicI64,
     stage: AtomicU8,
@@ -20,6 +24,10 @@ const CANCELLED: u8 = 1;
 const ABORTED: u8 = 2;
 
 impl Live {
+    pub(crate) fn new(busy: Busy) -> Self {
+        Self { busy, started_at: AtomicI64::new(0), stage: AtomicU8::new(0), stage_changed: Notify::new() }
+    }
+
     pub(crate) fn note_start(&self, at: DateTime<Utc>) {
         self.started_at.store(at.timestamp_micros(), Ordering::Release);
     }

@@ -75,13 +75,12 @@ impl TestClock {
     }
 
     /// Moves on to `instant`, stopping at each moment for which somebody waits. Returns when all that fell due on the way
-    /// has been decided, and every run that it started has ended or waits in [`TaskContext::sleep`] or
-    /// [`TaskContext::cancelled`]. A handler that waits for anything else in the world is waited for.
+    /// has been decided, and every run that it started has ended or waits in [`TaskContext::sleep`]. A handler that waits
+    /// for anything else in the world is waited for.
     ///
     /// Call it from the test, not from a handler: that would wait for itself.
     ///
     /// [`TaskContext::sleep`]: crate::TaskContext::sleep
-    /// [`TaskContext::cancelled`]: crate::TaskContext::cancelled
     pub async fn advance_to(&self, instant: DateTime<Utc>) {
         loop {
             self.0.activity.quiet().await;
@@ -96,7 +95,6 @@ impl TestClock {
             time.move_to(deadline);
             let asleep = time.sleepers.split_off(&(deadline, u64::MAX));
             for waker in std::mem::replace(&mut time.sleepers, asleep).into_values() {
-                // On its behalf: it is at work again before it knows.
                 self.0.activity.add();
                 waker.wake();
             }
@@ -128,7 +126,7 @@ impl Clock for TestClock {
     }
 
     fn sleep_until(&self, deadline: DateTime<Utc>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(Sleep { clock: self.0.clone(), deadline, place: None })
+        Box::pin(Sleep { clock: self.0.clone(), deadline, state: SleepState::New })
     }
 
     /// Zero: this clock stands still until all that has happened is handled.
@@ -141,11 +139,20 @@ impl Clock for TestClock {
     }
 }
 
-/// Somebody's sleep. While it lasts, its stretch of work does not count.
+/// Somebody's sleep. From the moment its time has come until it is dropped it counts as work, on behalf of the sleeper,
+/// who does not know yet.
 struct Sleep {
     clock: Arc<Inner>,
     deadline: DateTime<Utc>,
-    place: Option<u64>,
+    state: SleepState,
+}
+
+#[derive(Clone, Copy)]
+enum SleepState {
+    New,
+    /// Among the sleepers, with this number.
+    Asleep(u64),
+    Over,
 }
 
 impl Future for Sleep {
@@ -154,36 +161,35 @@ impl Future for Sleep {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let clock = self.clock.clone();
         let mut time = clock.time();
-        match self.place {
-            None if self.deadline <= time.now => Poll::Ready(()),
-            None => {
+        match self.state {
+            SleepState::New if self.deadline > time.now => {
                 let place = time.next_sleeper;
                 time.next_sleeper += 1;
                 time.sleepers.insert((self.deadline, place), context.waker().clone());
-                self.place = Some(place);
-                drop(time);
-                clock.activity.take();
+                self.state = SleepState::Asleep(place);
                 Poll::Pending
             }
-            Some(place) => match time.sleepers.get_mut(&(self.deadline, place)) {
+            SleepState::Asleep(place) => match time.sleepers.get_mut(&(self.deadline, place)) {
                 Some(waker) => {
                     waker.clone_from(context.waker());
                     Poll::Pending
                 }
-                None => {
-                    self.place = None;
-                    Poll::Ready(())
-                }
+                None => Poll::Ready(()),
             },
+            SleepState::New | SleepState::Over => {
+                self.state = SleepState::Over;
+                Poll::Ready(())
+            }
         }
     }
 }
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        let Some(place) = self.place else { return };
-        if self.clock.time().sleepers.remove(&(self.deadline, place)).is_some() {
-            self.clock.activity.add();
+        let SleepState::Asleep(place) = self.state else { return };
+        let was_woken = self.clock.time().sleepers.remove(&(self.deadline, place)).is_none();
+        if was_woken {
+            self.clock.activity.take();
         }
     }
 }

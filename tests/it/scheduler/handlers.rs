@@ -254,3 +254,26 @@ async fn a_handler_can_add_tasks() {
 
     assert_eq!(scheduler.runs(RunFilter::new().status(RunStatus::Succeeded)).await.unwrap().len(), 5);
 }
+
+#[tokio::test]
+async fn a_handler_that_sleeps_or_is_cancelled_holds_back_the_test_clock_no_longer_than_its_sleep() {
+    async fn select(ctx: TaskContext) -> Result<String, String> {
+        tokio::select! {
+            () = ctx.cancelled() => Err("cancelled".to_owned()),
+            () = ctx.sleep(seconds(70)) => Err("the longer sleep".to_owned()),
+            () = ctx.sleep(seconds(5)) => {
+                // Awake: the clock stands still until this has ended, however long it takes.
+                for _ in 0..1_000 {
+                    tokio::task::yield_now().await;
+                }
+                Ok(ctx.now().to_rfc3339())
+            }
+        }
+    }
+    let (clock, scheduler) = started().await;
+    scheduler.add_task(Task::from_fn("select", select).id("t")).await.unwrap();
+    clock.advance(seconds(60)).await;
+
+    let run = scheduler.runs(RunFilter::new()).await.unwrap().remove(0);
+    assert_eq!(run.value.unwrap(), "2026-11-23T12:00:05+00:00");
+}
