@@ -8,6 +8,8 @@ mod fake;
 #[cfg(feature = "axum")]
 mod http;
 #[cfg(feature = "axum")]
+mod ours;
+#[cfg(feature = "axum")]
 mod serve;
 mod settings;
 #[cfg(all(feature = "axum", unix))]
