@@ -33,6 +33,8 @@ pub(crate) enum Kind {
     Flag,
     /// A whole number from 1, or an expression for one.
     Count,
+    /// The same, from 0.
+    CountOrZero,
     /// A duration's text, or an expression for a `Duration`.
     Duration,
     /// The same, or `none`.
@@ -76,6 +78,9 @@ pub(crate) const OPTIONS: &[Known] = &[
         method: "misfire_grace_time",
         ..known("mistrigger_grace_time", Kind::DurationOrNone, r#""30s""#)
     },
+    known("retries", Kind::CountOrZero, "3"),
+    known("retry_backoff", Kind::Duration, r#""1s""#),
+    known("timeout", Kind::DurationOrNone, r#""5m""#),
     known("next_run_time", Kind::NextRunTime, r#""2026-12-24T18:00:00+01:00""#),
     known("args", Kind::Args, "(1, 2)"),
     known("enabled", Kind::Flag, "true"),

@@ -55,7 +55,8 @@ fn call(given: &Given, kind: Kind, value: &Expr) -> syn::Result<Option<TokenStre
         Kind::Trigger | Kind::OfTrigger | Kind::OfExpansion => return Ok(None),
         Kind::Text => text_or_expression(given, value)?,
         Kind::Flag => flag(given, value)?,
-        Kind::Count => count(given, value)?,
+        Kind::Count => count(given, value, 1)?,
+        Kind::CountOrZero => count(given, value, 0)?,
         Kind::Duration => duration_or_expression(given, value)?,
         Kind::DurationOrNone if is_none(value) => {
             quote!(::core::option::Option::None::<::core::time::Duration>)
@@ -133,24 +134,26 @@ fn flag(given: &Given, value: &Expr) -> syn::Result<TokenStream> {
     }
 }
 
-fn count(given: &Given, value: &Expr) -> syn::Result<TokenStream> {
+fn count(given: &Given, value: &Expr, least: u32) -> syn::Result<TokenStream> {
     let Expr::Lit(lit) = value else {
         return match value {
-            Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => Err(wrong_count(given, value)),
+            Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => Err(wrong_count(given, value, least)),
             value => Ok(quote!(#value)),
         };
     };
     match &lit.lit {
-        Lit::Int(number) if number.base10_parse::<u32>().is_ok_and(|number| number > 0) => Ok(quote!(#value)),
-        _ => Err(wrong_count(given, value)),
+        Lit::Int(number) if number.base10_parse::<u32>().is_ok_and(|number| number >= least) => {
+            Ok(quote!(#value))
+        }
+        _ => Err(wrong_count(given, value, least)),
     }
 }
 
-fn wrong_count(given: &Given, value: &Expr) -> syn::Error {
+fn wrong_count(given: &Given, value: &Expr, least: u32) -> syn::Error {
     let name = given.known.name;
     syn::Error::new_spanned(
         value,
-        format!("{name} `{}`: write a whole number from 1 to 4294967295", quote!(#value)),
+        format!("{name} `{}`: write a whole number from {least} to 4294967295", quote!(#value)),
     )
 }
 

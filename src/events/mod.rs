@@ -54,6 +54,8 @@ bitflags::bitflags! {
         const TASK_CANCELLED = 1 << 17;
         /// A run did not end when it was aborted.
         const TASK_LOST = 1 << 18;
+        /// A run failed and is tried again.
+        const TASK_RETRIED = 1 << 19;
         /// Occurrences gave way to a later one.
         const TASK_COALESCED = 1 << 20;
         /// A store could not do what it was asked; it is asked again.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use crate::clock::Busy;
 use crate::panics::{catching, catching_future};
-use crate::task::{Call, Live, Occurrence, Outcome, Run, RunId, Surroundings, TaskDefinition};
+use crate::task::{BlockingCall, Call, Live, Occurrence, Outcome, Run, RunId, Surroundings, TaskDefinition};
 use chrono::{DateTime, Utc};
 
 /// A run to execute: an [`Executor`](super::Executor) calls [`run`](Job::run) or, for a handler that
@@ -89,7 +89,7 @@ impl Job {
     pub async fn run(mut self) {
         let run = self.start();
         let ended = match &self.call {
-            Call::Blocking(handler) => ended(catching(|| handler(&run))),
+            Call::Blocking(handler) => self.run_here(handler, &run),
             Call::Async(handler) => {
                 let future = catching_future(async { handler(&run).await });
                 tokio::select! {
@@ -98,6 +98,7 @@ impl Job {
                     () = self.live.aborted() => {
                         Ended::Aborted("aborted: it went on after it was told to stop".to_owned())
                     }
+                    () = self.timed_out() => Ended::Returned(Err(self.timeout_in_words())),
                 }
             }
         };
@@ -108,7 +109,7 @@ impl Job {
     pub fn run_blocking(mut self) {
         let run = self.start();
         self.reporter.ended = Some(match &self.call {
-            Call::Blocking(handler) => ended(catching(|| handler(&run))),
+            Call::Blocking(handler) => self.run_here(handler, &run),
             Call::Async(_) => Ended::Refused("an async handler was run as a blocking one".to_owned()),
         });
     }
@@ -118,9 +119,34 @@ impl Job {
         self.reporter.ended = Some(Ended::Refused(reason.into()));
     }
 
+    /// Calls a handler that blocks. It can't be aborted, so that its time is looked at when it returns.
+    fn run_here(&self, handler: &Arc<BlockingCall>, run: &Run) -> Ended {
+        let outcome = catching(|| handler(run));
+        match self.live.deadline() {
+            Some(deadline) if deadline < self.surroundings.clock.now() => {
+                Ended::Returned(Err(self.timeout_in_words()))
+            }
+            _ => ended(outcome),
+        }
+    }
+
+    /// Returns when the run has taken longer than it may.
+    async fn timed_out(&self) {
+        let Some(deadline) = self.live.deadline() else { return std::future::pending().await };
+        let clock = &self.surroundings.clock;
+        while clock.now() < deadline {
+            clock.sleep_until(deadline).await;
+        }
+    }
+
+    fn timeout_in_words(&self) -> String {
+        let timeout = self.definition.rules.timeout.unwrap_or_default();
+        format!("timed out: it took longer than {timeout:?}")
+    }
+
     fn start(&self) -> Run {
         let Self { definition, occurrence, run_id, surroundings, live, .. } = self;
-        live.note_start(surroundings.clock.now());
+        live.note_start(surroundings.clock.now(), definition.rules.timeout);
         Run::new(definition.clone(), *occurrence, *run_id, surroundings.clone(), live.clone())
     }
 }

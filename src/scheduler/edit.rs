@@ -82,6 +82,25 @@ impl TaskUpdate {
         self
     }
 
+    /// How often a failed run is tried again.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.options.retries = Some(retries);
+        self
+    }
+
+    /// From a failure to the first retry; twice as long for each further one, 5 minutes at most.
+    pub fn retry_backoff(mut self, backoff: Duration) -> Self {
+        self.options.retry_backoff = Some(backoff);
+        self
+    }
+
+    /// How long a run may take; one that takes longer has failed. An async handler is dropped at its next await, a `fn`
+    /// can only be told: see [`TaskContext::is_cancelled`](crate::TaskContext::is_cancelled). `None`: as long as it likes.
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.options.timeout = Some(timeout.into());
+        self
+    }
+
     /// Another first run; `None` pauses the task.
     pub fn next_run_time(mut self, at: impl Into<Option<DateTime<Utc>>>) -> Self {
         self.next_run_time = Some(at.into());

@@ -210,7 +210,7 @@ async fn live(
             () = driver.step() => {}
             Ok(()) = ending.changed() => match *ending.borrow_and_update() {
                 Ending::No => {}
-                Ending::ClaimNothing => driver.hear(Input::Pause),
+                Ending::ClaimNothing => driver.hear(Input::Stop),
                 how => break how,
             }
         }

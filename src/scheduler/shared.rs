@@ -172,6 +172,9 @@ fn log(event: &Event) {
     let (store, task) = (alias.as_deref(), task_id.as_ref().map(tracing::field::display));
     let error = error.as_deref();
     match *kind {
+        EventMask::TASK_RETRIED => {
+            tracing::warn!(target: "asyncz.scheduler", store, task, error, "run failed, trying again");
+        }
         EventMask::TASK_ERROR | EventMask::TASK_LOST => {
             tracing::error!(target: "asyncz.scheduler", store, task, error, "run failed");
         }

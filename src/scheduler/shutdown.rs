@@ -55,7 +55,7 @@ const LAST_WRITES: Duration = Duration::from_secs(2);
 ///
 /// Time limits are of real time, whatever the scheduler's clock: they bound how long a process takes to exit.
 pub(super) async fn end(driver: &mut Driver, how: Ending, ending: &mut watch::Receiver<Ending>) {
-    driver.hear(Input::Pause);
+    driver.hear(Input::Stop);
     let mut limit = how.limit();
     drain(driver, &mut limit, ending).await;
     run_shutdown_tasks(driver).await;

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::history::History;
-use super::{Claim, ClaimOutcome, Edit, EditOutcome, FinishOutcome, Query, RunFilter, Store, StoreError};
+use super::{
+    Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Query, RunFilter, Store, StoreError,
+};
 use crate::task::{RunId, RunRecord, Schedule, TaskId, TaskRecord};
 
 /// Keeps tasks in memory: fast, and gone with the process.
@@ -97,9 +99,9 @@ impl Store for MemoryStore {
         Ok(claims.iter().map(|claim| kept.claim(claim)).collect())
     }
 
-    async fn finish(&self, runs: &[RunRecord]) -> Result<Vec<FinishOutcome>, StoreError> {
+    async fn finish(&self, ends: &[Finish]) -> Result<Vec<FinishOutcome>, StoreError> {
         let mut kept = self.kept();
-        Ok(runs.iter().map(|run| kept.finish(run)).collect())
+        Ok(ends.iter().map(|end| kept.finish(end)).collect())
     }
 
     async fn next_due(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
@@ -158,10 +160,21 @@ impl Kept {
         ClaimOutcome::Won { removed: self.reschedule(&claim.definition.id, |_| claim.schedule) }
     }
 
-    fn finish(&mut self, run: &RunRecord) -> FinishOutcome {
+    fn finish(&mut self, Finish { run, retry }: &Finish) -> FinishOutcome {
         self.history.put(run);
         let counted = self.running.remove(&run.id);
-        FinishOutcome { removed: counted && self.reschedule(&run.task, Schedule::with_run_ended) }
+        match retry {
+            Some(retry) if counted => {
+                self.history.put(retry);
+                self.running.insert(retry.id);
+                self.reschedule(&run.task, Schedule::with_run_retried);
+                FinishOutcome { retried: true, removed: false }
+            }
+            _ => {
+                let removed = counted && self.reschedule(&run.task, Schedule::with_run_ended);
+                FinishOutcome { retried: false, removed }
+            }
+        }
     }
 
     /// Changes a task's schedule and removes the task where that was the last of it: then it answers true.

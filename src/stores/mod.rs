@@ -42,8 +42,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Writes decisions, each only where nobody has changed the task since it was read.
     async fn claim(&self, claims: &[Claim]) -> Result<Vec<ClaimOutcome>, StoreError>;
 
-    /// Writes how runs ended. A task that [is over](Schedule::is_over) with its last run is removed.
-    async fn finish(&self, runs: &[RunRecord]) -> Result<Vec<FinishOutcome>, StoreError>;
+    /// Writes how runs ended, and which are tried again, each in one step. A task that [is over](Schedule::is_over) with
+    /// its last run is removed.
+    async fn finish(&self, ends: &[Finish]) -> Result<Vec<FinishOutcome>, StoreError>;
 
     /// The earliest `next_run_time` of all tasks.
     async fn next_due(&self) -> Result<Option<DateTime<Utc>>, StoreError>;
@@ -111,9 +112,20 @@ pub enum ClaimOutcome {
     Lost,
 }
 
+/// The end of a run.
+#[derive(Clone, Debug)]
+pub struct Finish {
+    /// The run as it ended.
+    pub run: RunRecord,
+    /// The run that tries it again, in its place among the task's running ones.
+    pub retry: Option<RunRecord>,
+}
+
 /// What became of a run's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FinishOutcome {
+    /// It is tried again; a run of a task that was deleted meanwhile is not.
+    pub retried: bool,
     /// The task was over with this run and is removed.
     pub removed: bool,
 }

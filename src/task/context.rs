@@ -116,9 +116,10 @@ impl TaskContext {
         self.0.live.cancelled().await;
     }
 
-    /// Whether the run should stop; for handlers that can't await.
+    /// Whether the run should stop, because its `timeout` is over, too; for handlers that can't await.
     pub fn is_cancelled(&self) -> bool {
-        self.0.live.is_cancelled()
+        let Inner { live, surroundings, .. } = &*self.0;
+        live.is_cancelled() || live.deadline().is_some_and(|deadline| deadline <= surroundings.clock.now())
     }
 
     /// The time by the scheduler's clock.

@@ -19,7 +19,7 @@ pub(crate) type Outcome = Result<Option<Value>, String>;
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 type AsyncCall = dyn Fn(&Run) -> BoxFuture<Outcome> + Send + Sync;
-type BlockingCall = dyn Fn(&Run) -> Outcome + Send + Sync;
+pub(crate) type BlockingCall = dyn Fn(&Run) -> Outcome + Send + Sync;
 
 /// A handler ready to be called, whatever its arguments were.
 #[derive(Clone)]

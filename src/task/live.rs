@@ -1,11 +1,12 @@
 //! A run while it goes on: what can be known of it, and done to it.
 
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 
-use crate::clock::Busy;
+use crate::clock::{Busy, after};
 
 /// Shared by the run's job, its handler and the scheduler. Small, as there is one for each run.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub(crate) struct Live {
     pub(crate) busy: Busy,
     /// Microseconds since 1970; 0: not started.
     started_at: AtomicI64,
+    /// The same; 0: none.
+    deadline: AtomicI64,
     stage: AtomicU8,
     stage_changed: Notify,
 }
@@ -25,11 +28,28 @@ const ABORTED: u8 = 2;
 
 impl Live {
     pub(crate) fn new(busy: Busy) -> Self {
-        Self { busy, started_at: AtomicI64::new(0), stage: AtomicU8::new(0), stage_changed: Notify::new() }
+        Self {
+            busy,
+            started_at: AtomicI64::new(0),
+            deadline: AtomicI64::new(0),
+            stage: AtomicU8::new(0),
+            stage_changed: Notify::new(),
+        }
     }
 
-    pub(crate) fn note_start(&self, at: DateTime<Utc>) {
+    pub(crate) fn note_start(&self, at: DateTime<Utc>, timeout: Option<Duration>) {
+        if let Some(timeout) = timeout {
+            self.deadline.store(after(at, timeout).timestamp_micros(), Ordering::Release);
+        }
         self.started_at.store(at.timestamp_micros(), Ordering::Release);
+    }
+
+    /// When the run will have taken too long.
+    pub(crate) fn deadline(&self) -> Option<DateTime<Utc>> {
+        match self.deadline.load(Ordering::Acquire) {
+            0 => None,
+            micros => DateTime::from_timestamp_micros(micros),
+        }
     }
 
     pub(crate) fn started_at(&self) -> Option<DateTime<Utc>> {

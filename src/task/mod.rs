@@ -30,7 +30,7 @@ pub use record::{Count, Occurrence, Rules, RunRecord, RunStatus, Schedule, TaskD
 pub use registry::{Returned, TaskEntry, Unkept, argument, async_task, blocking_task, outcome};
 
 pub(crate) use context::Surroundings;
-pub(crate) use handler::{BoxFuture, Call, Handler, Outcome, in_words};
+pub(crate) use handler::{BlockingCall, BoxFuture, Call, Handler, Outcome, in_words};
 pub(crate) use live::Live;
 pub(crate) use options::Options;
 pub(crate) use registry::declared_tasks;
@@ -205,6 +205,25 @@ impl Task {
     /// trigger's jitter.
     pub fn jitter(mut self, jitter: Duration) -> Self {
         self.options.jitter = Some(jitter);
+        self
+    }
+
+    /// How often a failed run is tried again. Default: 0.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.options.retries = Some(retries);
+        self
+    }
+
+    /// From a failure to the first retry; twice as long for each further one, 5 minutes at most. Default: 1 s.
+    pub fn retry_backoff(mut self, backoff: Duration) -> Self {
+        self.options.retry_backoff = Some(backoff);
+        self
+    }
+
+    /// How long a run may take; one that takes longer has failed. An async handler is dropped at its next await, a `fn`
+    /// can only be told: see [`TaskContext::is_cancelled`]. Default: `None`, as long as it likes.
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.options.timeout = Some(timeout.into());
         self
     }
 

@@ -62,9 +62,13 @@ pub(crate) struct Options {
     pub(crate) misfire_grace_time: Option<Option<Duration>>,
     pub(crate) max_catch_up: Option<u32>,
     pub(crate) jitter: Option<Duration>,
+    pub(crate) retries: Option<u32>,
+    pub(crate) retry_backoff: Option<Duration>,
+    pub(crate) timeout: Option<Option<Duration>>,
 }
 
 const MAX_CATCH_UP: u32 = 1_000;
+const RETRY_BACKOFF: Duration = Duration::from_secs(1);
 
 impl Options {
     /// The rules that follow from what the task says, or what is wrong with it.
@@ -75,6 +79,9 @@ impl Options {
             misfire_grace_time: defaults.misfire_grace_time,
             max_catch_up: MAX_CATCH_UP,
             jitter: trigger.jitter(),
+            retries: 0,
+            retry_backoff: RETRY_BACKOFF,
+            timeout: None,
         })
     }
 
@@ -86,7 +93,13 @@ impl Options {
             misfire_grace_time: self.misfire_grace_time.unwrap_or(rules.misfire_grace_time),
             max_catch_up: self.max_catch_up.unwrap_or(rules.max_catch_up),
             jitter: self.jitter.unwrap_or(rules.jitter),
+            retries: self.retries.unwrap_or(rules.retries),
+            retry_backoff: self.retry_backoff.unwrap_or(rules.retry_backoff),
+            timeout: self.timeout.unwrap_or(rules.timeout),
         };
+        if changed.timeout == Some(Duration::ZERO) {
+            return Err("timeout 0: write a time above 0, or none".to_owned());
+        }
         for (option, value) in
             [("max_instances", changed.max_instances), ("max_catch_up", changed.max_catch_up)]
         {

@@ -64,7 +64,27 @@ pub struct Rules {
     pub max_catch_up: u32,
     /// Runs start up to this much later than due.
     pub jitter: Duration,
+    /// How often a failed run is tried again.
+    #[serde(default)]
+    pub retries: u32,
+    /// From a failure to the first retry; twice as long for each further one, 5 minutes at most.
+    #[serde(default)]
+    pub retry_backoff: Duration,
+    /// A run that takes longer has failed; `None`: it may take as long as it likes.
+    #[serde(default)]
+    pub timeout: Option<Duration>,
 }
+
+impl Rules {
+    /// How long after the failure of this attempt the next one starts; `None`: it was the last.
+    pub(crate) fn retry_after(&self, attempt: u32) -> Option<Duration> {
+        let doublings = attempt.saturating_sub(1).min(31);
+        let wait = self.retry_backoff.saturating_mul(1 << doublings);
+        (attempt <= self.retries).then(|| wait.min(LONGEST_BACKOFF))
+    }
+}
+
+const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
 
 /// Where a task's schedule stands. Every claim, finish and edit adds one to `version`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +114,11 @@ impl Schedule {
     /// Whether nothing is left to do: the task can be removed.
     pub fn is_over(&self) -> bool {
         self.ended && self.running == 0
+    }
+
+    /// The schedule after one of the task's runs has ended and another has taken its place.
+    pub fn with_run_retried(self) -> Self {
+        Self { version: self.version + 1, ..self }
     }
 
     /// The schedule after one of the task's runs has ended.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::events::Event;
-use crate::stores::Claim;
-use crate::task::{Occurrence, RunId, RunRecord, TaskDefinition};
+use crate::stores::{Claim, Finish};
+use crate::task::{Occurrence, RunId, TaskDefinition};
 
 /// What the machine wants done.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(crate) enum Question {
     /// Write decisions.
     Claim(Vec<Claim>),
     /// Write how runs ended.
-    Finish(Vec<RunRecord>),
+    Finish(Vec<Finish>),
 }
 
 /// A run to be executed.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::task::RunRecord;
+use crate::stores::Finish;
 
 /// One store's cycle, and the ends of its runs.
 #[derive(Debug, Default)]
@@ -11,7 +11,7 @@ pub(super) struct Desk {
     /// Somebody changed tasks while the cycle went round.
     changed: bool,
     /// Ended runs to be written.
-    pub(super) ends: Vec<RunRecord>,
+    pub(super) ends: Vec<Finish>,
     pub(super) is_finishing: bool,
     /// The store failed: ends are not written before then.
     pub(super) finish_after: Option<DateTime<Utc>>,
@@ -74,7 +74,7 @@ impl Desk {
     }
 
     /// The ends to write, where there are some and none are being written.
-    pub(super) fn start_finishing(&mut self) -> Option<Vec<RunRecord>> {
+    pub(super) fn start_finishing(&mut self) -> Option<Vec<Finish>> {
         if self.is_finishing || self.ends.is_empty() || self.finish_after.is_some() {
             return None;
         }
@@ -83,7 +83,7 @@ impl Desk {
     }
 
     /// The store failed to write ends: they are written again, before those that came since.
-    pub(super) fn finish_again(&mut self, mut ends: Vec<RunRecord>, again: DateTime<Utc>) {
+    pub(super) fn finish_again(&mut self, mut ends: Vec<Finish>, again: DateTime<Utc>) {
         ends.append(&mut self.ends);
         self.ends = ends;
         self.is_finishing = false;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::executors::Report;
-use crate::stores::{Claim, ClaimOutcome, FinishOutcome, StoreError};
+use crate::stores::{Claim, ClaimOutcome, Finish, FinishOutcome, StoreError};
 use crate::task::{RunRecord, TaskDefinition, TaskRecord};
 
 /// What the machine hears: answers to its actions, ends of runs, and what users want.
@@ -23,6 +23,8 @@ pub(crate) enum Input {
     ClaimedByHand(Arc<str>, Arc<TaskDefinition>, Box<RunRecord>),
     /// A run that was dispatched has ended.
     Ended(Report),
+    /// Decide nothing more, for good: what has not started will not.
+    Stop,
     /// Runs that have not ended by now never will: they are lost.
     GiveUp,
     /// What an action came to.
@@ -35,5 +37,5 @@ pub(crate) enum Answer {
     FindDue(Result<Vec<TaskRecord>, StoreError>),
     FindNextDue(Result<Option<DateTime<Utc>>, StoreError>),
     Claim(Vec<Claim>, Result<Vec<ClaimOutcome>, StoreError>),
-    Finish(Vec<RunRecord>, Result<Vec<FinishOutcome>, StoreError>),
+    Finish(Vec<Finish>, Result<Vec<FinishOutcome>, StoreError>),
 }

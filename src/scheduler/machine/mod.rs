@@ -23,8 +23,8 @@ use chrono::{DateTime, Utc};
 use crate::clock::after;
 use crate::events::{Event, EventMask};
 use crate::executors::{Ended, Report};
-use crate::stores::{Claim, ClaimOutcome, FinishOutcome, StoreError};
-use crate::task::{RunId, RunRecord, RunStatus, TaskDefinition, TaskRecord};
+use crate::stores::{Claim, ClaimOutcome, Finish, FinishOutcome, StoreError};
+use crate::task::{Occurrence, RunId, RunRecord, RunStatus, TaskDefinition, TaskRecord};
 
 pub(crate) use action::{Action, Dispatch, Question};
 pub(crate) use input::{Answer, Input};
@@ -38,36 +38,55 @@ const BATCH: usize = 200;
 /// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Machine {
-    boot: u64,
-    runs_so_far: u64,
+    run_ids: RunIds,
+    /// Nothing will start any more.
+    is_stopping: bool,
     store_retry_interval: Duration,
     /// When deciding began; `None`: paused or stopping.
     deciding_since: Option<DateTime<Utc>>,
     desks: BTreeMap<Arc<str>, Desk>,
     /// Claimed runs that have not ended.
     running: BTreeMap<RunId, Running>,
-    /// Claimed runs that jitter holds back.
+    /// Claimed runs that start later: jitter holds them back, or they try again what failed.
     delayed: BTreeMap<(DateTime<Utc>, RunId), Dispatch>,
+    /// What the retries that are being written will run.
+    retries: BTreeMap<RunId, Arc<TaskDefinition>>,
     actions: VecDeque<Action>,
 }
 
 #[derive(Debug)]
 struct Running {
     store: Arc<str>,
+    definition: Arc<TaskDefinition>,
     record: RunRecord,
+}
+
+/// Names runs, one unlike the other.
+#[derive(Debug)]
+struct RunIds {
+    boot: u64,
+    so_far: u64,
+}
+
+impl RunIds {
+    fn next(&mut self) -> RunId {
+        self.so_far += 1;
+        RunId::new(self.boot, self.so_far)
+    }
 }
 
 impl Machine {
     /// A machine that decides nothing yet. `boot` tells its runs from those of all other schedulers.
     pub(crate) fn new(boot: u64, store_retry_interval: Duration) -> Self {
         Self {
-            boot,
-            runs_so_far: 0,
+            run_ids: RunIds { boot, so_far: 0 },
+            is_stopping: false,
             store_retry_interval,
             deciding_since: None,
             desks: BTreeMap::new(),
             running: BTreeMap::new(),
             delayed: BTreeMap::new(),
+            retries: BTreeMap::new(),
             actions: VecDeque::new(),
         }
     }
@@ -84,6 +103,7 @@ impl Machine {
                 self.deciding_since.get_or_insert(now);
             }
             Input::Pause => self.deciding_since = None,
+            Input::Stop => self.stop(now),
             Input::ClaimedByHand(store, definition, run) => {
                 let dispatched = self.submit(&store, &definition, *run, now);
                 self.actions.push_back(Action::Dispatch(vec![dispatched]));
@@ -96,12 +116,10 @@ impl Machine {
 
     /// Starts what is due by `now`.
     pub(crate) fn handle_timeout(&mut self, now: DateTime<Utc>) {
-        let held_back = self.delayed.split_off(&(now, RunId::LAST));
-        let released: Vec<_> = std::mem::replace(&mut self.delayed, held_back).into_values().collect();
-        if !released.is_empty() {
-            self.actions.push_back(Action::Dispatch(released));
-        }
         let deciding = self.deciding_since.is_some();
+        if deciding {
+            self.release(now);
+        }
         for (store, desk) in &mut self.desks {
             desk.finish_after = desk.finish_after.filter(|at| *at > now);
             if deciding && desk.start_cycle(now) {
@@ -117,7 +135,7 @@ impl Machine {
         let desks =
             self.desks.values().flat_map(|desk| [desk.timeout().filter(|_| deciding), desk.finish_after]);
         let released = self.delayed.first_key_value().map(|((at, _), _)| *at);
-        desks.chain([released]).flatten().min()
+        desks.chain([released.filter(|_| deciding)]).flatten().min()
     }
 
     /// The next thing to do.
@@ -146,6 +164,15 @@ impl Machine {
     /// The runs that are going on.
     pub(crate) fn running(&self) -> usize {
         self.running.len()
+    }
+
+    /// Dispatches the claimed runs whose time has come.
+    fn release(&mut self, now: DateTime<Utc>) {
+        let held_back = self.delayed.split_off(&(now, RunId::LAST));
+        let released: Vec<_> = std::mem::replace(&mut self.delayed, held_back).into_values().collect();
+        if !released.is_empty() {
+            self.actions.push_back(Action::Dispatch(released));
+        }
     }
 
     /// Finds out anew when the store's next task is due.
@@ -180,13 +207,9 @@ impl Machine {
     /// Decides what is due.
     fn plan(&mut self, store: &Arc<str>, tasks: &[TaskRecord], now: DateTime<Utc>) {
         let Some(since) = self.deciding_since else { return self.desk(store).break_cycle(now) };
-        let (boot, runs_so_far) = (self.boot, &mut self.runs_so_far);
-        let mut run_id = || {
-            *runs_so_far += 1;
-            RunId::new(boot, *runs_so_far)
-        };
+        let run_ids = &mut self.run_ids;
         let claims: Vec<_> =
-            tasks.iter().filter_map(|task| plan::plan(task, now, since, &mut run_id)).collect();
+            tasks.iter().filter_map(|task| plan::plan(task, now, since, || run_ids.next())).collect();
         let question = if claims.is_empty() { Question::FindNextDue } else { Question::Claim(claims) };
         self.actions.push_back(Action::Ask(store.clone(), question));
     }
@@ -243,13 +266,15 @@ impl Machine {
         event.scheduled_at = Some(record.occurrence.due);
         self.emit(event);
         let (run, occurrence) = (record.id, record.occurrence);
-        self.running.insert(run, Running { store: store.clone(), record });
+        self.running.insert(run, Running { store: store.clone(), definition: definition.clone(), record });
         Dispatch { definition: definition.clone(), run, occurrence }
     }
 
     /// A run has ended: to be written. A report of a run that is over already changes nothing.
     fn end(&mut self, report: Report) {
-        let Some(Running { store, mut record }) = self.running.remove(&report.run) else { return };
+        let Some(Running { store, definition, mut record }) = self.running.remove(&report.run) else {
+            return;
+        };
         record.started_at = report.started_at;
         record.finished_at = Some(report.finished_at);
         (record.status, record.value, record.error) = match report.ended {
@@ -259,40 +284,95 @@ impl Machine {
             }
             Ended::Aborted(reason) => (RunStatus::Cancelled, None, Some(reason)),
         };
-        self.desk(&store).ends.push(record);
+        let retry = self.retry(&definition, &record);
+        if let Some(retry) = &retry {
+            self.retries.insert(retry.id, definition);
+        }
+        self.desk(&store).ends.push(Finish { run: record, retry });
+    }
+
+    /// The run that tries a failed one again.
+    fn retry(&mut self, definition: &TaskDefinition, failed: &RunRecord) -> Option<RunRecord> {
+        let attempt = failed.occurrence.attempt;
+        if failed.status != RunStatus::Failed
+            || self.is_stopping
+            || definition.rules.retry_after(attempt).is_none()
+        {
+            return None;
+        }
+        Some(RunRecord {
+            id: self.run_ids.next(),
+            occurrence: Occurrence { attempt: attempt + 1, ..failed.occurrence },
+            status: RunStatus::Claimed,
+            started_at: None,
+            finished_at: None,
+            error: None,
+            ..failed.clone()
+        })
+    }
+
+    /// Nothing more starts: not what jitter holds back, and no retry.
+    fn stop(&mut self, now: DateTime<Utc>) {
+        self.deciding_since = None;
+        self.is_stopping = true;
+        for (_, run) in std::mem::take(&mut self.delayed).into_keys() {
+            let ended = Ended::Aborted("the scheduler stopped before it started".to_owned());
+            self.end(Report { run, started_at: None, finished_at: now, ended });
+        }
     }
 
     /// What has not ended by now never will.
     fn give_up(&mut self, now: DateTime<Utc>) {
-        let delayed = std::mem::take(&mut self.delayed);
-        for (_, run) in delayed.into_keys() {
-            let ended = Ended::Aborted("the scheduler stopped before it started".to_owned());
-            self.end(Report { run, started_at: None, finished_at: now, ended });
-        }
-        for (_, Running { store, mut record }) in std::mem::take(&mut self.running) {
+        self.stop(now);
+        for (_, Running { store, mut record, .. }) in std::mem::take(&mut self.running) {
             record.finished_at = Some(now);
             record.status = RunStatus::Lost;
             record.error = Some("it had not ended when the scheduler stopped".to_owned());
-            self.desk(&store).ends.push(record);
+            self.desk(&store).ends.push(Finish { run: record, retry: None });
         }
     }
 
     fn finished(
         &mut self,
         store: &Arc<str>,
-        ends: Vec<RunRecord>,
+        ends: Vec<Finish>,
         outcomes: &[FinishOutcome],
         now: DateTime<Utc>,
     ) {
         self.desk(store).is_finishing = false;
-        for (run, outcome) in ends.into_iter().zip(outcomes) {
+        for (Finish { run, retry }, outcome) in ends.into_iter().zip(outcomes) {
             let removed = outcome
                 .removed
                 .then(|| Event::new(EventMask::TASK_REMOVED, now).alias(store).task(&run.task));
-            self.tell(store, run, now);
+            let definition = retry.as_ref().and_then(|retry| self.retries.remove(&retry.id));
+            match (retry, definition) {
+                (Some(retry), Some(definition)) if outcome.retried => {
+                    self.try_again(store, &definition, run, retry, now);
+                }
+                _ => self.tell(store, run, now),
+            }
             if let Some(removed) = removed {
                 self.emit(removed);
             }
+        }
+    }
+
+    /// Lets a retry start when its time comes.
+    fn try_again(
+        &mut self,
+        store: &Arc<str>,
+        definition: &Arc<TaskDefinition>,
+        failed: RunRecord,
+        retry: RunRecord,
+        now: DateTime<Utc>,
+    ) {
+        let wait = definition.rules.retry_after(failed.occurrence.attempt).unwrap_or_default();
+        let start = after(failed.finished_at.unwrap_or(now), wait);
+        self.emit(Event::new(EventMask::TASK_RETRIED, now).alias(store).run(failed));
+        let dispatch = self.submit(store, definition, retry, now);
+        self.delayed.insert((start, dispatch.run), dispatch);
+        if self.is_stopping {
+            self.stop(now);
         }
     }
 

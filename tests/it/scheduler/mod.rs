@@ -4,6 +4,7 @@ mod events;
 mod firing;
 mod handlers;
 mod life;
+mod retries;
 mod tasks;
 
 use std::sync::{Arc, Mutex};
