@@ -81,7 +81,8 @@ impl Busy {
         }
     }
 
-    fn wake_up(&self) {
+    /// Counts again: whoever sleeps is sure to be woken now.
+    pub(crate) fn wake_up(&self) {
         if self.state.compare_exchange(ASLEEP, WORKING, Ordering::SeqCst, Ordering::SeqCst).is_ok()
             && let Some(activity) = &self.activity
         {

@@ -35,6 +35,8 @@ pub(crate) enum Kind {
     Count,
     /// The same, from 0.
     CountOrZero,
+    /// The text of one of `OVERLAPS`, or an expression for an `Overlap`.
+    Overlap,
     /// A duration's text, or an expression for a `Duration`.
     Duration,
     /// The same, or `none`.
@@ -54,6 +56,9 @@ const fn known(name: &'static str, kind: Kind, example: &'static str) -> Known {
 const fn trigger(name: &'static str, kind: Kind, example: &'static str, expression: &'static str) -> Known {
     Known { expression: Some(expression), ..known(name, kind, example) }
 }
+
+/// What `overlap` can be.
+pub(crate) const OVERLAPS: [&str; 6] = ["skip", "queue", "queue_all", "cancel_other", "abort_other", "allow"];
 
 /// All options; a new one that is a method of `Task` needs a line here and nothing else.
 pub(crate) const OPTIONS: &[Known] = &[
@@ -78,6 +83,8 @@ pub(crate) const OPTIONS: &[Known] = &[
         method: "misfire_grace_time",
         ..known("mistrigger_grace_time", Kind::DurationOrNone, r#""30s""#)
     },
+    known("overlap", Kind::Overlap, r#""skip""#),
+    known("queue_limit", Kind::Count, "10"),
     known("retries", Kind::CountOrZero, "3"),
     known("retry_backoff", Kind::Duration, r#""1s""#),
     known("timeout", Kind::DurationOrNone, r#""5m""#),

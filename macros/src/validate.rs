@@ -7,7 +7,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, Lit, LitStr, Path, Type, UnOp, parse_quote};
 
-use crate::args::{Given, Kind, Known, Mistakes, Value};
+use crate::args::{Given, Kind, Known, Mistakes, OVERLAPS, Value};
 use crate::trigger::{self, Trigger};
 
 /// A task as it was declared.
@@ -57,6 +57,10 @@ fn call(given: &Given, kind: Kind, value: &Expr) -> syn::Result<Option<TokenStre
         Kind::Flag => flag(given, value)?,
         Kind::Count => count(given, value, 1)?,
         Kind::CountOrZero => count(given, value, 0)?,
+        Kind::Overlap => match overlap(value)? {
+            Some(call) => return Ok(Some(call)),
+            None => quote!(#value),
+        },
         Kind::Duration => duration_or_expression(given, value)?,
         Kind::DurationOrNone if is_none(value) => {
             quote!(::core::option::Option::None::<::core::time::Duration>)
@@ -146,6 +150,20 @@ fn count(given: &Given, value: &Expr, least: u32) -> syn::Result<TokenStream> {
             Ok(quote!(#value))
         }
         _ => Err(wrong_count(given, value, least)),
+    }
+}
+
+/// The call for an overlap's text; `None` for an expression.
+fn overlap(value: &Expr) -> syn::Result<Option<TokenStream>> {
+    match text(value) {
+        None => Ok(None),
+        Some(literal) if OVERLAPS.contains(&literal.value().as_str()) => {
+            Ok(Some(quote!(.declared_overlap(#literal))))
+        }
+        Some(literal) => {
+            let message = format!("overlap `{}`: write one of {}", literal.value(), OVERLAPS.join(", "));
+            Err(syn::Error::new_spanned(value, message))
+        }
     }
 }
 

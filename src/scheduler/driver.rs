@@ -20,7 +20,7 @@ use crate::events::Event;
 use crate::executors::{Job, Reports};
 use crate::panics::{catching, catching_future};
 use crate::stores::{Query, Store, StoreError};
-use crate::task::{BoxFuture, Surroundings};
+use crate::task::{BoxFuture, Live, RunId, Surroundings};
 
 /// The loop between the machine and the world.
 pub(super) struct Driver {
@@ -108,6 +108,8 @@ impl Driver {
             match action {
                 Action::Ask(store, question) => self.ask(store, question),
                 Action::Dispatch(runs) => self.dispatch(runs),
+                Action::Cancel(runs) => self.with_live(&runs, Live::cancel),
+                Action::Abort(runs) => self.with_live(&runs, Live::abort),
                 Action::Emit(event) => self.emit(&event),
             }
         }
@@ -132,6 +134,11 @@ impl Driver {
                 self.asked.spawn_on(async move { (alias, answer.await, busy) }, &self.runtime);
             }
         }
+    }
+
+    fn with_live(&self, runs: &[RunId], act: impl Fn(&Live)) {
+        let live = self.shared.live();
+        runs.iter().filter_map(|run| live.get(run)).for_each(|run| act(run));
     }
 
     /// Hands runs to their executors.

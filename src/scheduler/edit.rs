@@ -12,7 +12,7 @@ use super::tasks::failed;
 use super::{Scheduler, Shared};
 use crate::events::{Event, EventMask};
 use crate::stores::{Edit, EditOutcome};
-use crate::task::{Options, RunId, Schedule, TaskDefinition, TaskId, TaskRecord, digest_of};
+use crate::task::{Options, Overlap, RunId, Schedule, TaskDefinition, TaskId, TaskRecord, digest_of};
 use crate::{Error, Trigger};
 
 /// A change to a task: what it does not name stays.
@@ -79,6 +79,18 @@ impl TaskUpdate {
     /// How late an occurrence may be decided and still run; `None`: however late.
     pub fn misfire_grace_time(mut self, grace: impl Into<Option<Duration>>) -> Self {
         self.options.misfire_grace_time = Some(grace.into());
+        self
+    }
+
+    /// What becomes of an occurrence while `max_instances` runs go on.
+    pub fn overlap(mut self, overlap: Overlap) -> Self {
+        self.options.overlap = Some(overlap);
+        self
+    }
+
+    /// With [`Overlap::QueueAll`]: so many occurrences wait at most, 1 or more; those beyond are skipped.
+    pub fn queue_limit(mut self, occurrences: u32) -> Self {
+        self.options.queue_limit = Some(occurrences);
         self
     }
 
@@ -152,7 +164,7 @@ impl TaskUpdate {
             schedule.paused = at.is_none();
             schedule.ended &= at.is_none();
         }
-        Ok(TaskRecord { definition: Arc::new(definition), schedule })
+        Ok(TaskRecord { definition: Arc::new(definition), schedule, waiting: known.waiting.clone() })
     }
 }
 
@@ -211,7 +223,7 @@ impl Scheduler {
         })
         .await?;
         match self.find(id.clone()).await {
-            Ok((_, _, record)) if record.schedule.is_over() => self.delete_task(id).await,
+            Ok((_, _, record)) if record.is_over() => self.delete_task(id).await,
             _ => Ok(()),
         }
     }

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::driver::Driver;
 use super::life::Shutdown;
-use super::machine::{Input, plan_by_hand};
+use super::machine::{ABORT_GRACE, Input, plan_by_hand};
 use super::{Scheduler, State, startup};
 use crate::clock::RealDeadline;
 use crate::events::{Event, EventMask};
@@ -44,8 +44,6 @@ impl Ending {
     }
 }
 
-/// From the cancellation of a run to its abort.
-const GRACE: Duration = Duration::from_secs(2);
 /// From the abort of a run to the verdict that it is lost: an async handler ends at its next await.
 const ABORT: Duration = Duration::from_millis(200);
 /// For a store to write the last ends.
@@ -84,7 +82,7 @@ async fn drain(driver: &mut Driver, limit: &mut RealDeadline, ending: &mut watch
     }
     let tokens: Vec<_> = driver.shared.live().values().cloned().collect();
     tokens.iter().for_each(|live| live.cancel());
-    if quiet_by(driver, RealDeadline::after(GRACE)).await {
+    if quiet_by(driver, RealDeadline::after(ABORT_GRACE)).await {
         return;
     }
     tokens.iter().for_each(|live| live.abort());

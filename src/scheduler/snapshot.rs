@@ -73,7 +73,7 @@ impl fmt::Display for TaskState {
 
 impl TaskSnapshot {
     pub(super) fn new(store: Arc<str>, record: &TaskRecord) -> Self {
-        let TaskRecord { definition, schedule } = record;
+        let TaskRecord { definition, schedule, .. } = record;
         let state = match (schedule.paused, schedule.ended) {
             (true, _) => TaskState::Paused,
             (false, true) => TaskState::Ending,

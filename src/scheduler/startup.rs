@@ -267,12 +267,13 @@ pub(super) fn replacement(known: &TaskRecord, new: &TaskRecord) -> TaskRecord {
             watermark: known.schedule.watermark,
             ..new.schedule
         };
-        return TaskRecord { definition: new.definition.clone(), schedule };
+        return TaskRecord { definition: new.definition.clone(), schedule, waiting: known.waiting.clone() };
     }
     let mut definition = (*new.definition).clone();
     // What was left open in the trigger was fixed when the task was first added.
     definition.trigger = known.definition.trigger.clone();
-    TaskRecord { definition: Arc::new(definition), schedule: Schedule { version, ..known.schedule } }
+    let schedule = Schedule { version, ..known.schedule };
+    TaskRecord { definition: Arc::new(definition), schedule, waiting: known.waiting.clone() }
 }
 
 /// Records a date that was past when its task was declared as missed.

@@ -183,6 +183,17 @@ impl Scheduler {
         self.runs(RunFilter::run(id)).await?.pop().ok_or_else(|| Error::RunNotFound { id: id.to_string() })
     }
 
+    /// Tells a run to stop, and aborts it 2 s later if it goes on. One that has ended, or waits for a place, stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`], [`Error::RunNotFound`], [`Error::Store`].
+    pub async fn cancel_run(&self, id: RunId) -> Result<(), Error> {
+        self.shared.require_running()?;
+        self.run(id).await?;
+        self.tell(Input::Cancel(id));
+        Ok(())
+    }
+
     /// The stores to ask.
     pub(super) fn asked_stores(&self) -> Result<BTreeMap<Arc<str>, Arc<dyn Store>>, Error> {
         match &self.only {

@@ -10,7 +10,7 @@ use super::history::History;
 use super::{
     Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Query, RunFilter, Store, StoreError,
 };
-use crate::task::{RunId, RunRecord, Schedule, TaskId, TaskRecord};
+use crate::task::{RunId, RunRecord, RunStatus, TaskId, TaskRecord};
 
 /// Keeps tasks in memory: fast, and gone with the process.
 ///
@@ -120,7 +120,7 @@ impl Kept {
                 if self.tasks.contains_key(record.id()) {
                     return EditOutcome::Conflict;
                 }
-                self.index(None, Some((record.id(), record.schedule)));
+                self.index(record.id(), None, record.due_at());
                 self.tasks.insert(record.id().clone(), record.clone());
             }
             Edit::Replace(record) => {
@@ -128,13 +128,14 @@ impl Kept {
                 if old.schedule.version + 1 != record.schedule.version {
                     return EditOutcome::Conflict;
                 }
-                let before = old.schedule;
+                let before = old.due_at();
                 *old = record.clone();
-                self.index(Some((record.id(), before)), Some((record.id(), record.schedule)));
+                self.index(record.id(), before, record.due_at());
             }
             Edit::Delete(id) => {
                 let Some(old) = self.tasks.remove(id) else { return EditOutcome::NotFound };
-                self.index(Some((id, old.schedule)), None);
+                self.forget_waiting(&old);
+                self.index(id, old.due_at(), None);
                 if old.schedule.running > 0 {
                     let of_task = RunFilter::new().task(id);
                     for run in self.history.find(&of_task) {
@@ -146,6 +147,17 @@ impl Kept {
         EditOutcome::Done
     }
 
+    /// What waits for a place among the runs of a deleted task never gets one.
+    fn forget_waiting(&mut self, deleted: &TaskRecord) {
+        for waiting in &deleted.waiting {
+            for mut entry in self.history.find(&RunFilter::run(waiting.run)) {
+                entry.status = RunStatus::Cancelled;
+                entry.error = Some("its task was deleted while it waited".to_owned());
+                self.history.put(&entry);
+            }
+        }
+    }
+
     fn claim(&mut self, claim: &Claim) -> ClaimOutcome {
         match self.tasks.get(&claim.definition.id) {
             Some(record) if record.schedule.version + 1 == claim.schedule.version => {}
@@ -153,55 +165,57 @@ impl Kept {
         }
         for entry in &claim.entries {
             self.history.put(entry);
-            if !entry.status.is_final() {
+            if entry.status == RunStatus::Claimed {
                 self.running.insert(entry.id);
             }
         }
-        ClaimOutcome::Won { removed: self.reschedule(&claim.definition.id, |_| claim.schedule) }
+        let removed = self.change(&claim.definition.id, |record| {
+            record.schedule = claim.schedule;
+            record.waiting.clone_from(&claim.waiting);
+        });
+        ClaimOutcome::Won { removed }
     }
 
     fn finish(&mut self, Finish { run, retry }: &Finish) -> FinishOutcome {
         self.history.put(run);
         let counted = self.running.remove(&run.id);
-        match retry {
-            Some(retry) if counted => {
-                self.history.put(retry);
-                self.running.insert(retry.id);
-                self.reschedule(&run.task, Schedule::with_run_retried);
-                FinishOutcome { retried: true, removed: false }
-            }
-            _ => {
-                let removed = counted && self.reschedule(&run.task, Schedule::with_run_ended);
-                FinishOutcome { retried: false, removed }
-            }
+        if let (Some(retry), true) = (retry, counted) {
+            self.history.put(retry);
+            self.running.insert(retry.id);
+            self.change(&run.task, |record| record.schedule = record.schedule.with_run_retried());
+            return FinishOutcome { retried: true, makes_room: false, removed: false };
         }
+        let mut makes_room = false;
+        let removed = counted
+            && self.change(&run.task, |record| {
+                record.schedule = record.schedule.with_run_ended();
+                makes_room = !record.waiting.is_empty();
+            });
+        FinishOutcome { retried: false, makes_room, removed }
     }
 
-    /// Changes a task's schedule and removes the task where that was the last of it: then it answers true.
-    fn reschedule(&mut self, id: &TaskId, change: impl FnOnce(Schedule) -> Schedule) -> bool {
+    /// Changes a task and removes it where that was the last of it: then it answers true.
+    fn change(&mut self, id: &TaskId, change: impl FnOnce(&mut TaskRecord)) -> bool {
         let Some(record) = self.tasks.get_mut(id) else { return false };
-        let before = record.schedule;
-        record.schedule = change(before);
-        let after = record.schedule;
-        let over = after.is_over();
+        let before = record.due_at();
+        change(record);
+        let over = record.is_over();
+        let after = record.due_at().filter(|_| !over);
         if over {
             self.tasks.remove(id);
         }
-        self.index(Some((id, before)), (!over).then_some((id, after)));
+        self.index(id, before, after);
         over
     }
 
     /// Moves a task to its new place among the due ones.
-    fn index(&mut self, before: Option<(&TaskId, Schedule)>, after: Option<(&TaskId, Schedule)>) {
-        let place =
-            |at: Option<(&TaskId, Schedule)>| at.and_then(|(id, s)| Some((s.next_run_time?, id.clone())));
-        let (before, after) = (place(before), place(after));
+    fn index(&mut self, id: &TaskId, before: Option<DateTime<Utc>>, after: Option<DateTime<Utc>>) {
         if before == after {
             return;
         }
         if let Some(before) = before {
-            self.due.remove(&before);
+            self.due.remove(&(before, id.clone()));
         }
-        self.due.extend(after);
+        self.due.extend(after.map(|after| (after, id.clone())));
     }
 }

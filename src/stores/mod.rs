@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::task::{RunId, RunRecord, RunStatus, Schedule, TaskDefinition, TaskId, TaskRecord};
+use crate::task::{RunId, RunRecord, RunStatus, Schedule, TaskDefinition, TaskId, TaskRecord, Waiting};
 
 pub use memory::MemoryStore;
 
@@ -42,11 +42,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Writes decisions, each only where nobody has changed the task since it was read.
     async fn claim(&self, claims: &[Claim]) -> Result<Vec<ClaimOutcome>, StoreError>;
 
-    /// Writes how runs ended, and which are tried again, each in one step. A task that [is over](Schedule::is_over) with
+    /// Writes how runs ended, and which are tried again, each in one step. A task that [is over](TaskRecord::is_over) with
     /// its last run is removed.
     async fn finish(&self, ends: &[Finish]) -> Result<Vec<FinishOutcome>, StoreError>;
 
-    /// The earliest `next_run_time` of all tasks.
+    /// The earliest [`due_at`](TaskRecord::due_at) of all tasks.
     async fn next_due(&self) -> Result<Option<DateTime<Utc>>, StoreError>;
 
     /// The history, newest first.
@@ -78,7 +78,7 @@ pub enum EditOutcome {
 /// What to look for among the tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Query {
-    /// Tasks whose `next_run_time` has come, the earliest first.
+    /// Tasks with something to decide ([`TaskRecord::due_at`]), the earliest first.
     Due {
         /// The time by the caller's clock; a store with a clock of its own goes by that.
         now: DateTime<Utc>,
@@ -96,6 +96,8 @@ pub struct Claim {
     pub definition: Arc<TaskDefinition>,
     /// The schedule after the decisions; its version is one more than the one they were planned from.
     pub schedule: Schedule,
+    /// What waits for a place after the decisions.
+    pub waiting: Vec<Waiting>,
     /// The decisions: runs to start, and what was coalesced, missed or skipped.
     pub entries: Vec<RunRecord>,
 }
@@ -126,6 +128,8 @@ pub struct Finish {
 pub struct FinishOutcome {
     /// It is tried again; a run of a task that was deleted meanwhile is not.
     pub retried: bool,
+    /// Another occurrence has waited for its place.
+    pub makes_room: bool,
     /// The task was over with this run and is removed.
     pub removed: bool,
 }

@@ -64,6 +64,8 @@ impl Live {
     }
 
     pub(crate) fn abort(&self) {
+        // Its job waits for just this, so it is at work from here on, asleep or not.
+        self.busy.wake_up();
         self.come_to(ABORTED);
     }
 

@@ -26,7 +26,9 @@ pub use handler::{Argument, TaskFn, TaskResult};
 pub use id::{RunId, TaskId};
 pub use options::TaskDefaults;
 pub use provided::{Missing, Provided};
-pub use record::{Count, Occurrence, Rules, RunRecord, RunStatus, Schedule, TaskDefinition, TaskRecord};
+pub use record::{
+    Count, Occurrence, Overlap, Rules, RunRecord, RunStatus, Schedule, TaskDefinition, TaskRecord, Waiting,
+};
 pub use registry::{Returned, TaskEntry, Unkept, argument, async_task, blocking_task, outcome};
 
 pub(crate) use context::Surroundings;
@@ -208,6 +210,18 @@ impl Task {
         self
     }
 
+    /// What becomes of an occurrence while `max_instances` runs go on. Default: [`Overlap::Skip`].
+    pub fn overlap(mut self, overlap: Overlap) -> Self {
+        self.options.overlap = Some(overlap);
+        self
+    }
+
+    /// With [`Overlap::QueueAll`]: so many occurrences wait at most, 1 or more; those beyond are skipped. Default: 1,000.
+    pub fn queue_limit(mut self, occurrences: u32) -> Self {
+        self.options.queue_limit = Some(occurrences);
+        self
+    }
+
     /// How often a failed run is tried again. Default: 0.
     pub fn retries(mut self, retries: u32) -> Self {
         self.options.retries = Some(retries);
@@ -300,7 +314,11 @@ impl Task {
             executor: self.executor.as_str().into(),
             rules,
         };
-        Ok(TaskRecord { definition: Arc::new(definition), schedule: Schedule::new(next_run_time, paused) })
+        Ok(TaskRecord {
+            definition: Arc::new(definition),
+            schedule: Schedule::new(next_run_time, paused),
+            waiting: Vec::new(),
+        })
     }
 }
 

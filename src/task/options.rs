@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::record::Rules;
+use super::record::{Overlap, Rules};
 use crate::Trigger;
 
 /// What a task's options are where the task does not say: [`AsynczConfig::task_defaults`](crate::AsynczConfig::task_defaults).
@@ -62,12 +62,15 @@ pub(crate) struct Options {
     pub(crate) misfire_grace_time: Option<Option<Duration>>,
     pub(crate) max_catch_up: Option<u32>,
     pub(crate) jitter: Option<Duration>,
+    pub(crate) overlap: Option<Overlap>,
+    pub(crate) queue_limit: Option<u32>,
     pub(crate) retries: Option<u32>,
     pub(crate) retry_backoff: Option<Duration>,
     pub(crate) timeout: Option<Option<Duration>>,
 }
 
 const MAX_CATCH_UP: u32 = 1_000;
+const QUEUE_LIMIT: u32 = 1_000;
 const RETRY_BACKOFF: Duration = Duration::from_secs(1);
 
 impl Options {
@@ -79,6 +82,8 @@ impl Options {
             misfire_grace_time: defaults.misfire_grace_time,
             max_catch_up: MAX_CATCH_UP,
             jitter: trigger.jitter(),
+            overlap: Overlap::Skip,
+            queue_limit: QUEUE_LIMIT,
             retries: 0,
             retry_backoff: RETRY_BACKOFF,
             timeout: None,
@@ -93,6 +98,8 @@ impl Options {
             misfire_grace_time: self.misfire_grace_time.unwrap_or(rules.misfire_grace_time),
             max_catch_up: self.max_catch_up.unwrap_or(rules.max_catch_up),
             jitter: self.jitter.unwrap_or(rules.jitter),
+            overlap: self.overlap.unwrap_or(rules.overlap),
+            queue_limit: self.queue_limit.unwrap_or(rules.queue_limit),
             retries: self.retries.unwrap_or(rules.retries),
             retry_backoff: self.retry_backoff.unwrap_or(rules.retry_backoff),
             timeout: self.timeout.unwrap_or(rules.timeout),
@@ -100,9 +107,11 @@ impl Options {
         if changed.timeout == Some(Duration::ZERO) {
             return Err("timeout 0: write a time above 0, or none".to_owned());
         }
-        for (option, value) in
-            [("max_instances", changed.max_instances), ("max_catch_up", changed.max_catch_up)]
-        {
+        for (option, value) in [
+            ("max_instances", changed.max_instances),
+            ("max_catch_up", changed.max_catch_up),
+            ("queue_limit", changed.queue_limit),
+        ] {
             if value == 0 {
                 return Err(format!("{option} 0: write 1 or more"));
             }

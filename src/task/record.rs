@@ -18,12 +18,39 @@ pub struct TaskRecord {
     pub definition: Arc<TaskDefinition>,
     /// Where its schedule stands.
     pub schedule: Schedule,
+    /// Occurrences that wait for a place among its runs, the oldest first.
+    pub waiting: Vec<Waiting>,
+}
+
+/// An occurrence that waits until a run of its task has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The run that it will be.
+    pub run: RunId,
+    /// The occurrence.
+    #[serde(flatten)]
+    pub occurrence: Occurrence,
 }
 
 impl TaskRecord {
     /// The task's id.
     pub fn id(&self) -> &TaskId {
         &self.definition.id
+    }
+
+    /// When a scheduler has something to decide: when the next occurrence is due, or at once where one that waits has
+    /// room. `None`: never, as things are.
+    pub fn due_at(&self) -> Option<DateTime<Utc>> {
+        let has_room = self.schedule.running < self.definition.rules.max_instances;
+        match has_room && !self.waiting.is_empty() && !self.schedule.paused {
+            true => Some(DateTime::<Utc>::MIN_UTC),
+            false => self.schedule.next_run_time,
+        }
+    }
+
+    /// Whether nothing is left to do: the task can be removed.
+    pub fn is_over(&self) -> bool {
+        self.schedule.ended && self.schedule.running == 0 && self.waiting.is_empty()
     }
 }
 
@@ -64,6 +91,11 @@ pub struct Rules {
     pub max_catch_up: u32,
     /// Runs start up to this much later than due.
     pub jitter: Duration,
+    /// What becomes of an occurrence while `max_instances` runs go on.
+    #[serde(default)]
+    pub overlap: Overlap,
+    /// With [`Overlap::QueueAll`]: so many occurrences wait at most.
+    pub queue_limit: u32,
     /// How often a failed run is tried again.
     #[serde(default)]
     pub retries: u32,
@@ -109,11 +141,6 @@ impl Schedule {
     /// The schedule of a new task.
     pub(crate) fn new(next_run_time: Option<DateTime<Utc>>, paused: bool) -> Self {
         Self { version: 0, generation: 0, running: 0, next_run_time, watermark: None, paused, ended: false }
-    }
-
-    /// Whether nothing is left to do: the task can be removed.
-    pub fn is_over(&self) -> bool {
-        self.ended && self.running == 0
     }
 
     /// The schedule after one of the task's runs has ended and another has taken its place.
@@ -200,6 +227,8 @@ impl RunRecord {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RunStatus {
+    /// It waits until a run of its task has ended: see [`Overlap`].
+    Queued,
     /// Won by a scheduler; waits for a free place in its executor.
     Claimed,
     /// The handler is running.
@@ -223,12 +252,13 @@ pub enum RunStatus {
 impl RunStatus {
     /// Whether nothing more will come.
     pub fn is_final(self) -> bool {
-        !matches!(self, Self::Claimed | Self::Running)
+        !matches!(self, Self::Queued | Self::Claimed | Self::Running)
     }
 
     /// The status in one word, as in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Queued => "queued",
             Self::Claimed => "claimed",
             Self::Running => "running",
             Self::Succeeded => "succeeded",
@@ -246,6 +276,26 @@ impl fmt::Display for RunStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// What becomes of an occurrence while `max_instances` runs of its task go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Overlap {
+    /// It is skipped, and recorded as such: the default.
+    #[default]
+    Skip,
+    /// It waits until a run has ended. Only one waits: a later occurrence takes its place.
+    Queue,
+    /// It waits until a run has ended, behind those that wait already, up to `queue_limit`.
+    QueueAll,
+    /// As `Queue`, and the runs that go on are told to stop, and aborted 2 s later.
+    CancelOther,
+    /// As `Queue`, and the runs that go on are aborted.
+    AbortOther,
+    /// It runs all the same.
+    Allow,
 }
 
 /// A number of occurrences, counted only so far.

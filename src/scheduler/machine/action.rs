@@ -15,6 +15,10 @@ pub(crate) enum Action {
     Ask(Arc<str>, Question),
     /// Hand these runs to their executors; each ends with an [`Input::Ended`](super::Input::Ended).
     Dispatch(Vec<Dispatch>),
+    /// Tell these runs to stop.
+    Cancel(Vec<RunId>),
+    /// Drop the handlers of these runs.
+    Abort(Vec<RunId>),
     /// Tell those who listen.
     Emit(Event),
 }

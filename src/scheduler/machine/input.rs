@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::executors::Report;
 use crate::stores::{Claim, ClaimOutcome, Finish, FinishOutcome, StoreError};
-use crate::task::{RunRecord, TaskDefinition, TaskRecord};
+use crate::task::{RunId, RunRecord, TaskDefinition, TaskRecord};
 
 /// What the machine hears: answers to its actions, ends of runs, and what users want.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(crate) enum Input {
     Pause,
     /// A run was claimed by hand.
     ClaimedByHand(Arc<str>, Arc<TaskDefinition>, Box<RunRecord>),
+    /// A run is to stop.
+    Cancel(RunId),
     /// A run that was dispatched has ended.
     Ended(Report),
     /// Decide nothing more, for good: what has not started will not.

@@ -12,9 +12,10 @@ mod action;
 mod desk;
 mod due;
 mod input;
+mod overlap;
 mod plan;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use crate::clock::after;
 use crate::events::{Event, EventMask};
 use crate::executors::{Ended, Report};
 use crate::stores::{Claim, ClaimOutcome, Finish, FinishOutcome, StoreError};
-use crate::task::{Occurrence, RunId, RunRecord, RunStatus, TaskDefinition, TaskRecord};
+use crate::task::{Occurrence, Overlap, RunId, RunRecord, RunStatus, TaskDefinition, TaskRecord};
 
 pub(crate) use action::{Action, Dispatch, Question};
 pub(crate) use input::{Answer, Input};
@@ -34,6 +35,9 @@ use desk::Desk;
 
 /// How many due tasks one question asks for: the first of a herd run while the next are being decided.
 const BATCH: usize = 200;
+
+/// From the cancellation of a run to its abort.
+pub(crate) const ABORT_GRACE: Duration = Duration::from_secs(2);
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -49,6 +53,8 @@ pub(crate) struct Machine {
     running: BTreeMap<RunId, Running>,
     /// Claimed runs that start later: jitter holds them back, or they try again what failed.
     delayed: BTreeMap<(DateTime<Utc>, RunId), Dispatch>,
+    /// When runs that were told to stop are aborted.
+    aborts: BTreeSet<(DateTime<Utc>, RunId)>,
     /// What the retries that are being written will run.
     retries: BTreeMap<RunId, Arc<TaskDefinition>>,
     actions: VecDeque<Action>,
@@ -86,6 +92,7 @@ impl Machine {
             desks: BTreeMap::new(),
             running: BTreeMap::new(),
             delayed: BTreeMap::new(),
+            aborts: BTreeSet::new(),
             retries: BTreeMap::new(),
             actions: VecDeque::new(),
         }
@@ -108,6 +115,7 @@ impl Machine {
                 let dispatched = self.submit(&store, &definition, *run, now);
                 self.actions.push_back(Action::Dispatch(vec![dispatched]));
             }
+            Input::Cancel(run) => self.cancel(run, now),
             Input::Ended(report) => self.end(report),
             Input::GiveUp => self.give_up(now),
             Input::Answer(store, answer) => self.answer(&store, answer, now),
@@ -116,6 +124,7 @@ impl Machine {
 
     /// Starts what is due by `now`.
     pub(crate) fn handle_timeout(&mut self, now: DateTime<Utc>) {
+        self.abort_due(now);
         let deciding = self.deciding_since.is_some();
         if deciding {
             self.release(now);
@@ -135,7 +144,8 @@ impl Machine {
         let desks =
             self.desks.values().flat_map(|desk| [desk.timeout().filter(|_| deciding), desk.finish_after]);
         let released = self.delayed.first_key_value().map(|((at, _), _)| *at);
-        desks.chain([released.filter(|_| deciding)]).flatten().min()
+        let abort = self.aborts.first().map(|(at, _)| *at);
+        desks.chain([released.filter(|_| deciding), abort]).flatten().min()
     }
 
     /// The next thing to do.
@@ -207,9 +217,9 @@ impl Machine {
     /// Decides what is due.
     fn plan(&mut self, store: &Arc<str>, tasks: &[TaskRecord], now: DateTime<Utc>) {
         let Some(since) = self.deciding_since else { return self.desk(store).break_cycle(now) };
-        let run_ids = &mut self.run_ids;
+        let mut run_id = || self.run_ids.next();
         let claims: Vec<_> =
-            tasks.iter().filter_map(|task| plan::plan(task, now, since, || run_ids.next())).collect();
+            tasks.iter().filter_map(|task| plan::plan(task, now, since, &mut run_id)).collect();
         let question = if claims.is_empty() { Question::FindNextDue } else { Question::Claim(claims) };
         self.actions.push_back(Action::Ask(store.clone(), question));
     }
@@ -221,6 +231,9 @@ impl Machine {
         for (claim, outcome) in claims.into_iter().zip(outcomes) {
             let ClaimOutcome::Won { removed } = outcome else { continue };
             let definition = claim.definition;
+            if claim.entries.iter().any(|entry| entry.status == RunStatus::Queued) {
+                self.make_room(store, &definition, now);
+            }
             for entry in claim.entries {
                 if entry.status == RunStatus::Claimed {
                     let dispatch = self.submit(store, &definition, entry, now);
@@ -244,6 +257,41 @@ impl Machine {
             false => Question::FindNextDue,
         };
         self.actions.push_back(Action::Ask(store.clone(), question));
+    }
+
+    /// Makes room for what has begun to wait, where the task's overlap says so.
+    fn make_room(&mut self, store: &Arc<str>, definition: &TaskDefinition, now: DateTime<Utc>) {
+        let of_task = |running: &Running| running.store == *store && running.definition.id == definition.id;
+        let others: Vec<_> = self.running.iter().filter(|(_, run)| of_task(run)).map(|(id, _)| *id).collect();
+        match definition.rules.overlap {
+            Overlap::CancelOther => others.into_iter().for_each(|run| self.cancel(run, now)),
+            Overlap::AbortOther => self.actions.push_back(Action::Abort(others)),
+            Overlap::Skip | Overlap::Queue | Overlap::QueueAll | Overlap::Allow => {}
+        }
+    }
+
+    /// Tells a run to stop, and aborts it if it goes on. One that has not started never will.
+    fn cancel(&mut self, run: RunId, now: DateTime<Utc>) {
+        let delayed = self.delayed.keys().find(|(_, delayed)| *delayed == run).copied();
+        if let Some(place) = delayed {
+            self.delayed.remove(&place);
+            let ended = Ended::Aborted("cancelled before it started".to_owned());
+            self.end(Report { run, started_at: None, finished_at: now, ended });
+        } else if self.running.contains_key(&run) {
+            self.actions.push_back(Action::Cancel(vec![run]));
+            self.aborts.insert((after(now, ABORT_GRACE), run));
+        }
+    }
+
+    /// Aborts the runs that were told to stop and go on.
+    fn abort_due(&mut self, now: DateTime<Utc>) {
+        let later = self.aborts.split_off(&(now, RunId::LAST));
+        let due = std::mem::replace(&mut self.aborts, later);
+        let going_on: Vec<_> =
+            due.into_iter().map(|(_, run)| run).filter(|run| self.running.contains_key(run)).collect();
+        if !going_on.is_empty() {
+            self.actions.push_back(Action::Abort(going_on));
+        }
     }
 
     /// Sleeps until the next task is due.
@@ -340,6 +388,9 @@ impl Machine {
         now: DateTime<Utc>,
     ) {
         self.desk(store).is_finishing = false;
+        if outcomes.iter().any(|outcome| outcome.makes_room) {
+            self.look(store);
+        }
         for (Finish { run, retry }, outcome) in ends.into_iter().zip(outcomes) {
             let removed = outcome
                 .removed
@@ -379,7 +430,7 @@ impl Machine {
     /// Tells what became of an occurrence.
     fn tell(&mut self, store: &Arc<str>, run: RunRecord, now: DateTime<Utc>) {
         let kind = match run.status {
-            RunStatus::Claimed | RunStatus::Running => return,
+            RunStatus::Queued | RunStatus::Claimed | RunStatus::Running => return,
             RunStatus::Succeeded => EventMask::TASK_EXECUTED,
             RunStatus::Failed => EventMask::TASK_ERROR,
             RunStatus::Missed => EventMask::TASK_MISSED,

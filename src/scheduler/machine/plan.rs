@@ -3,68 +3,73 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::due::Due;
+use super::overlap::Places;
 use crate::stores::Claim;
-use crate::task::{Count, Occurrence, RunId, RunRecord, RunStatus, Schedule, TaskRecord};
+use crate::task::{Count, Occurrence, RunId, RunRecord, RunStatus, Schedule, TaskRecord, Waiting};
 
-/// Decides everything of `task` that is due at `now`; `None` where nothing is.
+/// Decides everything of `task` that is due at `now`, and lets in what waits for a place; `None` where there is nothing.
 ///
 /// `deciding_since`: occurrences due before then came while nobody decided, so their runs catch up.
 pub(super) fn plan(
     task: &TaskRecord,
     now: DateTime<Utc>,
     deciding_since: DateTime<Utc>,
-    mut run_id: impl FnMut() -> RunId,
+    run_id: &mut dyn FnMut() -> RunId,
 ) -> Option<Claim> {
-    let TaskRecord { definition, schedule } = task;
-    let rules = &definition.rules;
-    let first = schedule.next_run_time.filter(|first| *first <= now)?;
-    let due = Due::find(&*definition.trigger, first, now, rules);
+    let mut schedule = task.schedule;
+    if schedule.paused {
+        return None;
+    }
+    let mut decisions = Decisions { task, now, run_id, entries: Vec::with_capacity(1) };
+    let mut places = Places::of(task);
+    places.let_in(&mut decisions);
+    if let Some(first) = schedule.next_run_time.filter(|first| *first <= now) {
+        let due = Due::find(&*task.definition.trigger, first, now, &task.definition.rules);
+        schedule.next_run_time = due.next;
+        schedule.watermark = due.instants.last().copied().max(schedule.watermark);
+        schedule.ended = due.next.is_none();
+        decide_due(due, deciding_since, &mut places, &mut decisions);
+    }
+    let entries = decisions.entries;
+    if entries.is_empty() {
+        return None;
+    }
+    schedule.version += 1;
+    schedule.running = places.running;
+    Some(Claim { definition: task.definition.clone(), schedule, waiting: places.waiting.into(), entries })
+}
 
-    let mut entries = Vec::with_capacity(due.instants.len() + usize::from(due.earlier.is_some()));
+fn decide_due(due: Due, deciding_since: DateTime<Utc>, places: &mut Places, decisions: &mut Decisions<'_>) {
+    let rules = &decisions.task.definition.rules;
+    let generation = decisions.task.schedule.generation;
     let behind = due.earlier.is_some() || due.instants.len() > 1;
-    let mut entry = |due: DateTime<Utc>, occurrences: Count, status: RunStatus, error: Option<String>| {
+    let occurrence = |due: DateTime<Utc>| {
         let is_catch_up = behind || due < deciding_since;
-        let occurrence =
-            Occurrence { due, generation: schedule.generation, attempt: 1, is_catch_up, by_hand: false };
-        decided(task, run_id(), occurrence, now, occurrences, status, error)
+        Occurrence { due, generation, attempt: 1, is_catch_up, by_hand: false }
     };
-
     if let Some(earlier) = due.earlier {
         let (status, reason) = match rules.coalesce {
             true => (RunStatus::Coalesced, "a later occurrence was due, too".to_owned()),
             false => (RunStatus::Missed, format!("more than max_catch_up = {} were due", rules.max_catch_up)),
         };
-        entries.push(entry(earlier.last, earlier.count, status, Some(reason)));
+        decisions.make(occurrence(earlier.last), earlier.count, status, Some(reason));
     }
-    let mut running = schedule.running;
-    for instant in &due.instants {
-        let (status, error) = if let Some(late) = missed_by(*instant, now, task) {
-            (RunStatus::Missed, Some(late))
-        } else if running >= rules.max_instances {
-            (RunStatus::Skipped, Some(at_max_instances(running, rules.max_instances)))
-        } else {
-            running += 1;
-            (RunStatus::Claimed, None)
-        };
-        entries.push(entry(*instant, Count::ONE, status, error));
+    for instant in due.instants {
+        match missed_by(instant, decisions.now, decisions.task) {
+            Some(late) => {
+                decisions.make(occurrence(instant), Count::ONE, RunStatus::Missed, Some(late));
+            }
+            None => places.take_in(occurrence(instant), decisions),
+        }
     }
-
-    let schedule = Schedule {
-        version: schedule.version + 1,
-        running,
-        next_run_time: due.next,
-        watermark: due.instants.last().copied().max(schedule.watermark),
-        ended: due.next.is_none(),
-        ..*schedule
-    };
-    Some(Claim { definition: definition.clone(), schedule, entries })
 }
 
 /// A run now, beside the schedule; `Err` tells why there is no room for it.
 pub(crate) fn plan_by_hand(task: &TaskRecord, now: DateTime<Utc>, run_id: RunId) -> Result<Claim, String> {
-    let TaskRecord { definition, schedule } = task;
-    if schedule.running >= definition.rules.max_instances {
-        return Err(at_max_instances(schedule.running, definition.rules.max_instances));
+    let mut schedule = task.schedule;
+    let max_instances = task.definition.rules.max_instances;
+    if schedule.running >= max_instances {
+        return Err(at_max_instances(schedule.running, max_instances));
     }
     let occurrence = Occurrence {
         due: now,
@@ -73,51 +78,88 @@ pub(crate) fn plan_by_hand(task: &TaskRecord, now: DateTime<Utc>, run_id: RunId)
         is_catch_up: false,
         by_hand: true,
     };
-    let run = decided(task, run_id, occurrence, now, Count::ONE, RunStatus::Claimed, None);
-    let schedule = Schedule { version: schedule.version + 1, running: schedule.running + 1, ..*schedule };
-    Ok(Claim { definition: definition.clone(), schedule, entries: vec![run] })
+    schedule.running += 1;
+    Ok(single(task, now, run_id, schedule, occurrence, RunStatus::Claimed, None))
 }
 
 /// Decides that an instant before the task was declared is not run.
 pub(crate) fn plan_missed(task: &TaskRecord, now: DateTime<Utc>, run_id: RunId) -> Option<Claim> {
-    let due = task.schedule.next_run_time?;
-    let schedule = task.schedule;
+    let mut schedule = task.schedule;
+    let due = schedule.next_run_time?;
     let occurrence =
         Occurrence { due, generation: schedule.generation, attempt: 1, is_catch_up: true, by_hand: false };
-    let reason = "it was past when the task was declared";
-    let entry =
-        decided(task, run_id, occurrence, now, Count::ONE, RunStatus::Missed, Some(reason.to_owned()));
-    let next_run_time = task.definition.trigger.next_after(now);
-    let schedule = Schedule {
-        version: schedule.version + 1,
-        next_run_time,
-        watermark: Some(due),
-        ended: next_run_time.is_none(),
-        ..schedule
-    };
-    Some(Claim { definition: task.definition.clone(), schedule, entries: vec![entry] })
+    schedule.next_run_time = task.definition.trigger.next_after(now);
+    schedule.watermark = Some(due);
+    schedule.ended = schedule.next_run_time.is_none();
+    let reason = "it was past when the task was declared".to_owned();
+    Some(single(task, now, run_id, schedule, occurrence, RunStatus::Missed, Some(reason)))
 }
 
-fn decided(
+/// A claim with one decision.
+fn single(
     task: &TaskRecord,
-    id: RunId,
+    now: DateTime<Utc>,
+    run_id: RunId,
+    schedule: Schedule,
     occurrence: Occurrence,
-    decided_at: DateTime<Utc>,
-    occurrences: Count,
     status: RunStatus,
     error: Option<String>,
-) -> RunRecord {
-    RunRecord {
-        id,
-        task: task.id().clone(),
-        occurrence,
-        occurrences,
-        status,
-        decided_at,
-        started_at: None,
-        finished_at: None,
-        value: None,
-        error,
+) -> Claim {
+    let mut run_id = || run_id;
+    let mut decisions = Decisions { task, now, run_id: &mut run_id, entries: Vec::with_capacity(1) };
+    decisions.make(occurrence, Count::ONE, status, error);
+    let entries = decisions.entries;
+    let schedule = Schedule { version: schedule.version + 1, ..schedule };
+    Claim { definition: task.definition.clone(), schedule, waiting: task.waiting.clone(), entries }
+}
+
+/// The decisions of one claim, as they are made.
+pub(super) struct Decisions<'a> {
+    task: &'a TaskRecord,
+    now: DateTime<Utc>,
+    run_id: &'a mut dyn FnMut() -> RunId,
+    entries: Vec<RunRecord>,
+}
+
+impl Decisions<'_> {
+    /// Decides an occurrence for the first time.
+    pub(super) fn make(
+        &mut self,
+        occurrence: Occurrence,
+        occurrences: Count,
+        status: RunStatus,
+        error: Option<String>,
+    ) -> RunId {
+        let id = (self.run_id)();
+        self.enter(id, occurrence, occurrences, status, error);
+        id
+    }
+
+    /// Decides what has waited until now.
+    pub(super) fn remake(&mut self, waited: Waiting, status: RunStatus, error: Option<String>) {
+        self.enter(waited.run, waited.occurrence, Count::ONE, status, error);
+    }
+
+    fn enter(
+        &mut self,
+        id: RunId,
+        occurrence: Occurrence,
+        occurrences: Count,
+        status: RunStatus,
+        error: Option<String>,
+    ) {
+        self.entries.push(RunRecord {
+            id,
+            task: self.task.id().clone(),
+            occurrence,
+            occurrences,
+            status,
+            decided_at: self.now,
+            started_at: None,
+            finished_at: None,
+            value: None,
+            error,
+        });
     }
 }
 
@@ -139,6 +181,6 @@ fn seconds_of(duration: std::time::Duration) -> String {
     format!("{} s", duration.as_millis() as f64 / 1_000.0)
 }
 
-fn at_max_instances(running: u32, most: u32) -> String {
+pub(super) fn at_max_instances(running: u32, most: u32) -> String {
     format!("{running} of its runs were going on, max_instances is {most}")
 }

@@ -4,6 +4,7 @@ mod events;
 mod firing;
 mod handlers;
 mod life;
+mod overlap;
 mod retries;
 mod tasks;
 
