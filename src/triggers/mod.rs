@@ -26,7 +26,7 @@ mod shutdown;
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveTime, TimeDelta, Timelike, Utc};
 
 use crate::Error;
 use crate::zone::Zone;
@@ -134,12 +134,15 @@ fn just_before(at: DateTime<Utc>) -> DateTime<Utc> {
 #[inline]
 fn instant(seconds: i64, near: DateTime<Utc>) -> Option<DateTime<Utc>> {
     const DAY: i64 = 86_400;
-    let date = near.date_naive();
-    let days = seconds.div_euclid(DAY) - near.timestamp().div_euclid(DAY);
-    let date =
-        if days == 0 { date } else { date.checked_add_days(chrono::Days::new(u64::try_from(days).ok()?))? };
-    let time = NaiveTime::from_num_seconds_from_midnight_opt(seconds.rem_euclid(DAY) as u32, 0)?;
-    Some(date.and_time(time).and_utc())
+    // `DateTime` would add the zone's offset to what it is asked for, even in UTC.
+    let naive = near.naive_utc();
+    let time = i64::from(naive.num_seconds_from_midnight()) + (seconds - near.timestamp());
+    let (date, time) = if (0..DAY).contains(&time) {
+        (naive.date(), time)
+    } else {
+        (naive.date().checked_add_days(chrono::Days::new(u64::try_from(time / DAY).ok()?))?, time % DAY)
+    };
+    Some(date.and_time(NaiveTime::from_num_seconds_from_midnight_opt(time as u32, 0)?).and_utc())
 }
 
 fn invalid(message: impl Into<String>) -> Error {
