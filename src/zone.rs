@@ -114,32 +114,16 @@ impl Zone {
         next_local: impl Fn(i64) -> Option<i64>,
     ) -> Option<i64> {
         let rules = self.rules();
-        let mut span = rules.span_at(after + 1);
-        let mut from = span.first_local(after + 1, policy);
-        let mut found = next_local(from);
-        loop {
-            if let Some(local) = found {
-                // Before the span begins are only times that a gap has moved to its beginning.
-                let instant = (local - span.offset).max(span.start);
-                if instant < span.end {
-                    return Some(instant);
-                }
+        let (mut at, mut from, mut found) = (after + 1, i64::MAX, None);
+        if let Some(span) = rules.known_span_at(at) {
+            from = span.first_local(at, policy);
+            found = next_local(from);
+            if let Some(instant) = found.and_then(|local| span.instant(local)) {
+                return Some(instant);
             }
-            if span.end == DUSK {
-                return None;
-            }
-            span = rules.span_at(span.end);
-            let first = span.first_local(span.start, policy);
-            let behind = first < from;
-            if behind || found.is_some_and(|local| local < first) {
-                from = first;
-                found = next_local(first);
-            }
-            // What is behind us was searched, and nothing lies ahead.
-            if found.is_none() && !behind {
-                return None;
-            }
+            at = span.end;
         }
+        rules.search(at, from, found, policy, next_local)
     }
 
     fn rules(&self) -> &'static Rules {
@@ -185,6 +169,13 @@ impl Span {
             Policy::Always => shown_before,
         }
     }
+
+    /// The instant of a wall-clock time in the span, unless it lies beyond.
+    fn instant(&self, local: i64) -> Option<i64> {
+        // Before the span begins are only times that a gap has moved to its beginning.
+        let instant = (local - self.offset).max(self.start);
+        (instant < self.end).then_some(instant)
+    }
 }
 
 /// The law of one zone, unrolled.
@@ -192,7 +183,7 @@ struct Rules {
     /// From `DAWN` to the first change after `HORIZON`, without a hole.
     spans: Box<[Span]>,
     /// For each stretch of 2²⁴ s (194 days) from `SHELVES_FROM` to `HORIZON`: which span it begins in. A zone has
-    /// rarely more than two changes in one, so that a look-up takes one or two steps.
+    /// rarely more than two changes in one, so that a look-up takes one or two steps. One without changes has none.
     shelves: Box<[u16]>,
     /// For what lies beyond the unrolled part.
     law: TimeZone,
@@ -227,22 +218,54 @@ impl Rules {
             let at = SHELVES_FROM + (shelf << SHELF_BITS);
             spans.partition_point(|span| span.end <= at) as u16
         };
-        let shelves = (0..(HORIZON - SHELVES_FROM) >> SHELF_BITS).map(begins_in).collect();
+        let shelves = if spans.len() == 1 { 0..0 } else { 0..(HORIZON - SHELVES_FROM) >> SHELF_BITS };
+        let shelves = shelves.map(begins_in).collect();
         Self { spans: spans.into(), shelves, law: law.clone() }
     }
 
-    #[inline]
+    /// The rest of [`Zone::next`]: spans from `at` on, when `found` is the least wall-clock time from `from` on.
+    #[inline(never)] // Most searches end in the span they begin in; it would cost them their registers.
+    fn search(
+        &self,
+        mut at: i64,
+        mut from: i64,
+        mut found: Option<i64>,
+        policy: Policy,
+        next_local: impl Fn(i64) -> Option<i64>,
+    ) -> Option<i64> {
+        while at != DUSK {
+            let span = self.span_at(at);
+            let first = span.first_local(at, policy);
+            let behind = first < from;
+            if behind || found.is_some_and(|local| local < first) {
+                from = first;
+                found = next_local(first);
+            }
+            // What is behind us was searched, and nothing lies ahead.
+            if found.is_none() && !behind {
+                return None;
+            }
+            if let Some(instant) = found.and_then(|local| span.instant(local)) {
+                return Some(instant);
+            }
+            at = span.end;
+        }
+        None
+    }
+
     fn span_at(&self, at: i64) -> Span {
+        self.known_span_at(at).copied().unwrap_or_else(|| self.far_span_at(at))
+    }
+
+    #[inline]
+    fn known_span_at(&self, at: i64) -> Option<&Span> {
         if at >= HORIZON {
-            return self.far_span_at(at);
+            return None;
         }
-        let shelf = (at - SHELVES_FROM) >> SHELF_BITS;
-        let mut index = usize::try_from(shelf).map_or(0, |shelf| usize::from(self.shelves[shelf]));
+        let shelf = usize::try_from((at - SHELVES_FROM) >> SHELF_BITS).ok();
+        let index = shelf.and_then(|shelf| self.shelves.get(shelf)).map_or(0, |index| usize::from(*index));
         // The last span ends at dusk.
-        while self.spans[index].end <= at {
-            index += 1;
-        }
-        self.spans[index]
+        self.spans.get(index..)?.iter().find(|span| at < span.end)
     }
 
     /// The same from the law itself, for times in which nobody's next occurrence lies.
