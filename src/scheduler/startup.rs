@@ -12,6 +12,7 @@ use crate::Error;
 use crate::error::StartProblem;
 use crate::events::{Event, EventMask};
 use crate::executors::Executor;
+use crate::panics::note_places;
 use crate::stores::{ClaimOutcome, Edit, EditOutcome, Store, StoreError};
 use crate::task::{Handler, Provided, Schedule, Task, TaskDefaults, TaskRecord, declared_tasks};
 use crate::{TaskId, Zone};
@@ -43,6 +44,7 @@ struct Entry {
 
 /// Starts executors and stores and puts the tasks in; what has started is stopped again where something fails.
 pub(super) async fn start(shared: &Arc<Shared>, runtime: &Handle) -> Result<Started, Error> {
+    note_places();
     let waiting =
         shared.pending.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take().unwrap_or_default();
     let started = prepare_and_open(shared, runtime, &waiting).await;

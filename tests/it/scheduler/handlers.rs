@@ -1,7 +1,5 @@
 //! What handlers take, what they give back, and how they fail.
 
-use std::fmt;
-
 use asyncz::{
     Args, Error, FromTask, Provide, Rejection, Run, RunFilter, RunRecord, RunStatus, Scheduler, Task,
     TaskContext,
@@ -9,7 +7,7 @@ use asyncz::{
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
-use super::{Notes, after_noon, at_noon, history, nothing, seconds, started};
+use super::{Notes, after_noon, at_noon, nothing, seconds, started};
 
 #[derive(Serialize, Deserialize)]
 struct Email {
@@ -178,56 +176,6 @@ async fn eight_arguments_are_possible() {
         Ok(a.run_id() == h.run_id())
     }
     assert_eq!(run_once(Task::from_fn("many", many)).await.value.unwrap(), true);
-}
-
-#[tokio::test]
-async fn an_error_is_recorded_with_its_sources() {
-    #[derive(Debug)]
-    struct Outer(std::num::ParseIntError);
-    impl fmt::Display for Outer {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("no number")
-        }
-    }
-    impl std::error::Error for Outer {
-        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-            Some(&self.0)
-        }
-    }
-    async fn fail() -> Result<(), Outer> {
-        "x".parse::<u8>().map(drop).map_err(Outer)
-    }
-    let run = run_once(Task::from_fn("fail", fail)).await;
-    assert_eq!(run.status, RunStatus::Failed);
-    assert_eq!(run.error.unwrap(), "no number: invalid digit found in string");
-}
-
-#[tokio::test]
-async fn a_panic_is_recorded_and_harms_nobody() {
-    async fn panics() {
-        panic!("at the disco");
-    }
-    fn panics_at_once() {
-        panic!("before {}", "noon");
-    }
-    let (clock, scheduler) = started().await;
-    scheduler.add_task(Task::from_fn("panics", panics).id("async").every(seconds(10))).await.unwrap();
-    scheduler
-        .add_task(Task::from_fn("panics_at_once", panics_at_once).id("sync").every(seconds(10)))
-        .await
-        .unwrap();
-    scheduler.add_task(Task::from_fn("nothing", nothing).id("other").every(seconds(10))).await.unwrap();
-
-    clock.advance(seconds(20)).await;
-
-    let twice = |status| [(status, 10), (status, 20)];
-    assert_eq!(history(&scheduler, "async").await, twice(RunStatus::Failed));
-    assert_eq!(history(&scheduler, "sync").await, twice(RunStatus::Failed));
-    assert_eq!(history(&scheduler, "other").await, twice(RunStatus::Succeeded));
-    let error =
-        async |id: &str| scheduler.runs(RunFilter::new().task(id)).await.unwrap().remove(0).error.unwrap();
-    assert_eq!(error("async").await, "panicked: at the disco");
-    assert_eq!(error("sync").await, "panicked: before noon");
 }
 
 #[tokio::test]

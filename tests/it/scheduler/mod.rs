@@ -5,6 +5,7 @@ mod firing;
 mod handlers;
 mod life;
 mod overlap;
+mod results;
 mod retries;
 mod tasks;
 
