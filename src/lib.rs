@@ -80,6 +80,6 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::task::{
-        Argument, Returned, TaskEntry, Unkept, argument, async_task, blocking_task, outcome,
+        Argument, Returned, TaskEntry, Unkept, argument, async_task, blocking_task, finish, outcome,
     };
 }

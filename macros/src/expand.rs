@@ -111,24 +111,29 @@ fn start(function: &Function, declaration: &Declaration) -> TokenStream {
         values.push(quote_spanned!(ty.span()=> #cfgs __private::argument::<#source, #ty>(#run)?));
     }
     let outcome = match result {
-        Some(result) => quote!(__private::Returned::<#result>::KEPT.outcome::<#result>()),
+        Some(result) => quote!(__private::Returned::<#result>::KEPT.outcome::<#result, _>()),
         None => quote!(__private::outcome),
     };
-    let start = if function.is_async { "async_task" } else { "blocking_task" };
-    // That a future can't be sent is told of the call as a whole: it is to point at the function.
-    let start = Ident::new(start, name.span());
-    let start = quote_spanned!(name.span().resolved_at(Span::call_site())=> __private::#start);
+    // That a future can't be sent is told of the call that takes it: it is to point at the function.
+    let pointing = name.span().resolved_at(Span::call_site());
     let handler = handler(function, declaration);
-    let call = quote_spanned!(name.span()=> (
-        #handler,
-        (::core::file!(), ::core::line!()),
-        const { &[#(#checks),*] },
-        |#run| ::core::result::Result::Ok(#name(#(#values),*)),
-        #outcome,
-    ));
+    let (start, body) = match function.is_async {
+        true => {
+            let finish = quote_spanned!(pointing=> __private::finish);
+            let rest = quote_spanned!(name.span()=> (#name(#(#values),*), #outcome));
+            ("async_task", quote!(#finish #rest))
+        }
+        false => ("blocking_task", quote_spanned!(name.span()=> #outcome(#name(#(#values),*)))),
+    };
+    let start = Ident::new(start, pointing);
     quote! {
         use #krate::__private::{self, Unkept as _};
-        #start #call
+        __private::#start(
+            #handler,
+            (::core::file!(), ::core::line!()),
+            &[#(#checks),*],
+            |#run| #body,
+        )
     }
 }
 

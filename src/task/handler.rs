@@ -46,7 +46,7 @@ pub(crate) struct Handler {
     pub(crate) call: Call,
     /// Where it is declared, for messages.
     pub(crate) location: Option<(&'static str, u32)>,
-    arguments: &'static [Argument],
+    arguments: Arc<[Argument]>,
 }
 
 /// What can be asked of an argument before there is a run.
@@ -69,13 +69,13 @@ impl Handler {
         Self::of_parts(name, F::ARGUMENTS, function.into_call())
     }
 
-    pub(crate) fn of_parts(name: impl Into<Arc<str>>, arguments: &'static [Argument], call: Call) -> Self {
-        Self { name: name.into(), was: &[], call, location: None, arguments }
+    pub(crate) fn of_parts(name: impl Into<Arc<str>>, arguments: &[Argument], call: Call) -> Self {
+        Self { name: name.into(), was: &[], call, location: None, arguments: arguments.into() }
     }
 
     pub(crate) fn missing(&self, provided: &Provided) -> Vec<Missing> {
         let mut missing = Vec::new();
-        for argument in self.arguments {
+        for argument in &*self.arguments {
             (argument.requires)(provided, &mut missing);
         }
         missing
@@ -117,20 +117,20 @@ pub trait TaskFn<K, M>: Send + Sync + 'static {
 
 /// Marks `async fn`s for [`TaskFn`].
 #[derive(Debug)]
-pub struct Async<A>(A);
+pub struct Async<A, R>(A, R);
 
 /// Marks `fn`s for [`TaskFn`].
 #[derive(Debug)]
-pub struct Blocking<A>(A);
+pub struct Blocking<A, R>(A, R);
 
 macro_rules! handlers {
     ($($argument:ident)*) => {
-        impl<K, F, $($argument,)* Fut> TaskFn<K, Async<($($argument,)*)>> for F
+        impl<K, F, $($argument,)* Fut, M> TaskFn<K, Async<($($argument,)*), M>> for F
         where
             F: Fn($($argument),*) -> Fut + Send + Sync + 'static,
             $($argument: FromTask<K>,)*
             Fut: Future + Send + 'static,
-            Fut::Output: TaskResult,
+            Fut::Output: TaskResult<M>,
         {
             #[expect(private_interfaces, reason = "called by this crate alone")]
             fn into_call(self) -> Call {
@@ -150,11 +150,11 @@ macro_rules! handlers {
             const ARGUMENTS: &'static [Argument] = &[$(Argument::of::<K, $argument>()),*];
         }
 
-        impl<K, F, $($argument,)* R> TaskFn<K, Blocking<($($argument,)*)>> for F
+        impl<K, F, $($argument,)* R, M> TaskFn<K, Blocking<($($argument,)*), M>> for F
         where
             F: Fn($($argument),*) -> R + Send + Sync + 'static,
             $($argument: FromTask<K>,)*
-            R: TaskResult,
+            R: TaskResult<M>,
         {
             #[expect(private_interfaces, reason = "called by this crate alone")]
             fn into_call(self) -> Call {
@@ -179,11 +179,13 @@ handlers!(A B C D E G H);
 handlers!(A B C D E G H I);
 
 /// What a handler can return: `()`, or a `Result` whose value serialises (and is kept on the run) and whose error is one.
+///
+/// `M` tells errors that can be sent to other threads from those that can't; it is inferred.
 #[diagnostic::on_unimplemented(
     message = "a task can't return `{Self}`",
     note = "a task returns `()` or `Result<T, E>`, where `T` serialises and `E` is an error, a `String` or a boxed error"
 )]
-pub trait TaskResult {
+pub trait TaskResult<M = ()> {
     #[doc(hidden)]
     fn into_outcome(self) -> Result<Option<Value>, String>;
 }
@@ -201,13 +203,30 @@ where
 {
     fn into_outcome(self) -> Outcome {
         match self {
-            Ok(value) => match serde_json::to_value(value) {
-                Ok(Value::Null) => Ok(None),
-                Ok(value) => Ok(Some(value)),
-                Err(error) => Err(format!("the result can't be kept: {error}")),
-            },
+            Ok(value) => kept(&value),
             Err(error) => Err(in_words(error.into().as_ref())),
         }
+    }
+}
+
+/// Marks results for [`TaskResult`] whose error can't be sent to other threads: it is put in words where it is returned.
+#[derive(Debug)]
+pub struct Unsent;
+
+impl<T: Serialize> TaskResult<Unsent> for Result<T, Box<dyn StdError>> {
+    fn into_outcome(self) -> Outcome {
+        match self {
+            Ok(value) => kept(&value),
+            Err(error) => Err(in_words(&*error)),
+        }
+    }
+}
+
+fn kept(value: &impl Serialize) -> Outcome {
+    match serde_json::to_value(value) {
+        Ok(Value::Null) => Ok(None),
+        Ok(value) => Ok(Some(value)),
+        Err(error) => Err(format!("the result can't be kept: {error}")),
     }
 }
 

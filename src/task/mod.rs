@@ -29,7 +29,7 @@ pub use provided::{Missing, Provided};
 pub use record::{
     Count, Occurrence, Overlap, Rules, RunRecord, RunStatus, Schedule, TaskDefinition, TaskRecord, Waiting,
 };
-pub use registry::{Returned, TaskEntry, Unkept, argument, async_task, blocking_task, outcome};
+pub use registry::{Returned, TaskEntry, Unkept, argument, async_task, blocking_task, finish, outcome};
 
 pub(crate) use context::Surroundings;
 pub(crate) use handler::{BlockingCall, BoxFuture, Call, Handler, Outcome, in_words};

@@ -1,6 +1,5 @@
 //! The tasks that `#[task]` declares anywhere in the program, found at link time, and what the macro makes them of.
 
-use std::error::Error as StdError;
 use std::future::ready;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -9,7 +8,7 @@ use chrono::DateTime;
 use serde::Serialize;
 
 use super::handler::{Argument, BoxFuture, Call, Handler, Outcome, TaskResult, in_words};
-use super::{FromTask, Rejection, Run, Task};
+use super::{FromTask, Run, Task};
 use crate::Error;
 
 /// A function that carries `#[task]`; what the macro submits.
@@ -32,41 +31,46 @@ pub(crate) fn declared_tasks() -> Vec<Task> {
 /// What the `task()` of an `async fn` starts from; the macro adds the options.
 ///
 /// The macro names the function's arguments and its result one by one, so that what is wrong with one of them is told
-/// where it stands; [`TaskFn`](super::TaskFn) could speak of the function only.
+/// where it stands; [`TaskFn`](super::TaskFn) could speak of the function only. What depends on no type of the function's
+/// is done here and compiled once, not for each task.
 #[doc(hidden)]
-pub fn async_task<R: 'static, F: Future<Output = R> + Send + 'static>(
+pub fn async_task(
     handler: &'static str,
     location: (&'static str, u32),
-    arguments: &'static [Argument],
-    function: impl Fn(&Run) -> Result<F, Rejection> + Send + Sync + 'static,
-    outcome: fn(R) -> Outcome,
+    arguments: &[Argument],
+    call: fn(&Run) -> Result<BoxFuture<Outcome>, String>,
 ) -> Task {
-    let call = move |run: &Run| -> BoxFuture<Outcome> {
-        match function(run) {
-            Ok(future) => Box::pin(async move { outcome(future.await) }),
-            Err(rejection) => Box::pin(ready(Err(in_words(&rejection)))),
-        }
-    };
+    let call = move |run: &Run| call(run).unwrap_or_else(|rejected| Box::pin(ready(Err(rejected))));
     declared(handler, location, arguments, Call::Async(Arc::new(call)))
 }
 
-/// The same for a `fn`.
+/// What a declared function's future comes to.
 #[doc(hidden)]
-pub fn blocking_task<R: 'static>(
+pub fn finish<F: Future + Send + 'static>(
+    future: F,
+    outcome: fn(F::Output) -> Outcome,
+) -> Result<BoxFuture<Outcome>, String>
+where
+    F::Output: 'static,
+{
+    Ok(Box::pin(async move { outcome(future.await) }))
+}
+
+/// The same as [`async_task`] for a `fn`.
+#[doc(hidden)]
+pub fn blocking_task(
     handler: &'static str,
     location: (&'static str, u32),
-    arguments: &'static [Argument],
-    function: impl Fn(&Run) -> Result<R, Rejection> + Send + Sync + 'static,
-    outcome: fn(R) -> Outcome,
+    arguments: &[Argument],
+    call: fn(&Run) -> Outcome,
 ) -> Task {
-    let call = move |run: &Run| outcome(function(run).map_err(|rejection| in_words(&rejection))?);
     declared(handler, location, arguments, Call::Blocking(Arc::new(call)))
 }
 
 fn declared(
     handler: &'static str,
     location: (&'static str, u32),
-    arguments: &'static [Argument],
+    arguments: &[Argument],
     call: Call,
 ) -> Task {
     let mut handler = Handler::of_parts(handler, arguments, call);
@@ -76,17 +80,17 @@ fn declared(
 
 /// Makes one argument of a declared function.
 #[doc(hidden)]
-pub fn argument<K, A: FromTask<K>>(run: &Run) -> Result<A, Rejection> {
-    A::from_task(run)
+pub fn argument<K, A: FromTask<K>>(run: &Run) -> Result<A, String> {
+    A::from_task(run).map_err(|rejection| in_words(&rejection))
 }
 
 /// What the result of a declared function comes to, where its type has no name.
 #[doc(hidden)]
-pub fn outcome<R: TaskResult>(result: R) -> Outcome {
+pub fn outcome<R: TaskResult<M>, M>(result: R) -> Outcome {
     result.into_outcome()
 }
 
-/// The result of a declared function, which is kept on the run if it can be: `Returned::<R>::KEPT.outcome::<R>()`.
+/// The result of a declared function, which is kept on the run if it can be: `Returned::<R>::KEPT.outcome::<R, _>()`.
 ///
 /// [`Kept`] is its own constant and so comes before that of [`Unkept`], but is there only for what serialises.
 #[doc(hidden)]
@@ -117,13 +121,13 @@ pub trait Unkept {
 impl<R> Unkept for Returned<R> {}
 
 impl Kept {
-    pub fn outcome<R: TaskResult>(self) -> fn(R) -> Outcome {
+    pub fn outcome<R: TaskResult<M>, M>(self) -> fn(R) -> Outcome {
         R::into_outcome
     }
 }
 
 impl NotKept {
-    pub fn outcome<R: UnkeptResult>(self) -> fn(R) -> Outcome {
+    pub fn outcome<R: UnkeptResult<M>, M>(self) -> fn(R) -> Outcome {
         R::into_outcome
     }
 }
@@ -136,11 +140,14 @@ impl NotKept {
     note = "a task returns `()` or `Result<T, E>`, where `E` is an error, a `String` or a boxed error; a `T` that \
             serialises is kept on the run"
 )]
-pub trait UnkeptResult {
+pub trait UnkeptResult<M> {
     fn into_outcome(self) -> Outcome;
 }
 
-impl<T, E: Into<Box<dyn StdError + Send + Sync>>> UnkeptResult for Result<T, E> {
+impl<T, E, M> UnkeptResult<M> for Result<T, E>
+where
+    Result<(), E>: TaskResult<M>,
+{
     fn into_outcome(self) -> Outcome {
         TaskResult::into_outcome(self.map(drop))
     }

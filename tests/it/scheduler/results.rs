@@ -51,6 +51,46 @@ async fn an_error_is_recorded_with_its_sources() {
 }
 
 #[tokio::test]
+async fn errors_may_be_texts() {
+    async fn fail() -> Result<(), String> {
+        Err("no mail".to_owned())
+    }
+    fn fail_at_once() -> Result<(), &'static str> {
+        Err("no post")
+    }
+    assert_eq!(error_of(Task::from_fn("fail", fail)).await, "no mail");
+    assert_eq!(error_of(Task::from_fn("fail_at_once", fail_at_once)).await, "no post");
+}
+
+#[tokio::test]
+async fn errors_may_be_boxed_whether_they_can_be_sent_or_not() {
+    type Sent = Box<dyn std::error::Error + Send + Sync>;
+    type Unsent = Box<dyn std::error::Error>;
+    async fn sent() -> Result<u8, Sent> {
+        Ok(number()?)
+    }
+    async fn unsent() -> Result<u8, Unsent> {
+        nothing().await;
+        Ok(number()?)
+    }
+    fn unsent_at_once() -> Result<u8, Unsent> {
+        Ok(number()?)
+    }
+    assert_eq!(error_of(Task::from_fn("sent", sent)).await, IN_WORDS);
+    assert_eq!(error_of(Task::from_fn("unsent", unsent)).await, IN_WORDS);
+    assert_eq!(error_of(Task::from_fn("unsent_at_once", unsent_at_once)).await, IN_WORDS);
+}
+
+#[tokio::test]
+async fn errors_may_be_of_anyhow() {
+    async fn fail() -> anyhow::Result<()> {
+        use anyhow::Context as _;
+        number().map(drop).context("no mailbox")
+    }
+    assert_eq!(error_of(Task::from_fn("fail", fail)).await, format!("no mailbox: {IN_WORDS}"));
+}
+
+#[tokio::test]
 async fn a_value_is_kept_unless_it_is_nothing() {
     async fn gives() -> Result<Vec<u8>, String> {
         Ok(vec![1, 2])
