@@ -190,7 +190,7 @@ impl StartProblem {
 impl fmt::Display for StartProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.task {
-            Some(task) => write!(f, "task {task} {}", self.message),
+            Some(task) => write!(f, "task {task}: {}", self.message),
             None => f.write_str(&self.message),
         }
     }

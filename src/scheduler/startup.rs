@@ -14,7 +14,9 @@ use crate::events::{Event, EventMask};
 use crate::executors::Executor;
 use crate::panics::note_places;
 use crate::stores::{ClaimOutcome, Edit, EditOutcome, Store, StoreError};
-use crate::task::{Handler, Provided, Schedule, Task, TaskDefaults, TaskRecord, declared_tasks};
+use crate::task::{
+    Handler, Mistake, Provided, Schedule, Task, TaskDefaults, TaskRecord, declared_tasks, digest_of,
+};
 use crate::{TaskId, Zone};
 
 /// What has started.
@@ -32,10 +34,20 @@ struct Plan {
     stores: BTreeMap<Arc<str>, Arc<dyn Store>>,
     executors: BTreeMap<Arc<str>, Arc<dyn Executor>>,
     problems: Vec<StartProblem>,
+    ended: Vec<Ended>,
+}
+
+/// A declared task that is left out, as its trigger has ended.
+struct Ended {
+    store: Arc<str>,
+    id: TaskId,
+    trigger_digest: u64,
 }
 
 /// A task as it goes to its store.
 struct Entry {
+    /// The task in messages.
+    label: String,
     store: Arc<str>,
     record: TaskRecord,
     replace: bool,
@@ -100,6 +112,7 @@ fn prepare(shared: &Shared, waiting: &[Task]) -> Result<(Plan, Vec<Handler>, Vec
         stores: setup.stores.clone(),
         executors: setup.executors.clone(),
         problems: setup.mistakes.iter().map(StartProblem::configuration).collect(),
+        ended: Vec::new(),
     };
     let declared = if setup.registry { declared_tasks() } else { Vec::new() };
     let declared = plan.chosen(declared, setup.only.as_deref());
@@ -111,14 +124,21 @@ fn prepare(shared: &Shared, waiting: &[Task]) -> Result<(Plan, Vec<Handler>, Vec
         ));
     }
     if found + waiting.len() == 0 {
-        tracing::warn!(target: "asyncz.scheduler", "no tasks: a crate that nobody names is not linked, write `use its_name as _;`");
+        tracing::warn!(
+            target: "asyncz.scheduler",
+            "no tasks: a crate that nobody names is not linked, write `use its_name as _;`"
+        );
     }
     let mut handlers = Vec::new();
     let mut entries = Vec::new();
     for task in &declared {
         plan.take(task, true, &mut handlers, &mut entries);
     }
-    for task in setup.tasks.iter().chain(waiting) {
+    for task in &setup.tasks {
+        // What a macro declared is the same task whether the registry brings it or a hand.
+        plan.take(task, task.handler.location.is_some(), &mut handlers, &mut entries);
+    }
+    for task in waiting {
         plan.take(task, false, &mut handlers, &mut entries);
     }
     plan.refuse_doubles(&declared, &entries);
@@ -157,23 +177,43 @@ impl Plan {
             );
         }
         handlers.push(task.handler.clone());
+        let store = self.stores.get_key_value(&*task.store).map(|(alias, _)| alias.clone());
+        if store.is_none() {
+            self.task_problem(task, missing_alias("store", &task.store, self.stores.keys()));
+        }
+        if !self.executors.contains_key(&*task.executor) {
+            self.task_problem(task, missing_alias("executor", &task.executor, self.executors.keys()));
+        }
         if declared && task.is_only_a_handler() {
             return;
         }
-        let Some((store, _)) = self.stores.get_key_value(&*task.store) else {
-            return self.task_problem(task, format!("there is no store `{}`", task.store));
-        };
-        let store = store.clone();
-        if !self.executors.contains_key(&*task.executor) {
-            return self.task_problem(task, format!("there is no executor `{}`", task.executor));
-        }
-        match task.record(declared, &self.defaults, self.now, &self.zone) {
-            Ok(record) => {
+        let record = task.record(declared, &self.defaults, self.now, &self.zone);
+        match (record, store) {
+            (Ok(_), None) => {}
+            (Ok(record), Some(store)) => {
                 let replace = task.replace_existing.unwrap_or(declared);
-                entries.push(Entry { store, record, replace, declared });
+                entries.push(Entry { label: task.label(), store, record, replace, declared });
             }
-            Err(mistake) => self.problems.push(StartProblem::new(task.label(), mistake.into_message())),
+            (Err(Mistake::Ended(why)), Some(store)) if declared => self.leave_out(task, &why, store),
+            (Err(mistake), _) => self.mistaken(task, mistake),
         }
+    }
+
+    fn mistaken(&mut self, task: &Task, mistake: Mistake) {
+        // The arguments are looked at after the options.
+        if let (Mistake::Option(_), Err(rejection)) = (&mistake, task.handler.check_args(&task.args)) {
+            self.task_problem(task, rejection.to_string());
+        }
+        self.task_problem(task, mistake.into_message());
+    }
+
+    /// A deploy after a task's last instant is a start like any other.
+    fn leave_out(&mut self, task: &Task, why: &str, store: Arc<str>) {
+        let label = task.label();
+        tracing::warn!(target: "asyncz.scheduler", task = label, "the task is left out: {why}");
+        let id = task.id.clone().unwrap_or_else(|| task.handler.name.clone().into());
+        let trigger_digest = task.trigger.as_deref().map_or(0, digest_of);
+        self.ended.push(Ended { store, id, trigger_digest });
     }
 
     fn task_problem(&mut self, task: &Task, message: String) {
@@ -190,19 +230,30 @@ impl Plan {
                 );
             }
         }
-        let mut seen: BTreeMap<(&str, &TaskId), ()> = BTreeMap::new();
+        let mut seen: BTreeMap<(&str, &TaskId), &Entry> = BTreeMap::new();
         let mut doubles = Vec::new();
         for entry in entries {
-            let known = seen.insert((&entry.store, entry.record.id()), ()).is_some();
-            if known && (entry.declared || !entry.replace) {
-                doubles.push(entry.record.id().clone());
+            let id = entry.record.id();
+            let Some(first) = seen.insert((&entry.store, id), entry) else { continue };
+            // Where it comes from the handler's name, that has been told.
+            let told = first.label != entry.label && told_of_handler(declared, id.as_str());
+            if (entry.declared || !entry.replace) && !told {
+                let message = format!("there are two tasks of this id, also {}", first.label);
+                doubles.push(StartProblem::new(entry.label.clone(), message));
             }
         }
-        for id in doubles {
-            self.problems
-                .push(StartProblem::new(format!("`{id}`"), "there are two tasks of this id".to_owned()));
-        }
+        self.problems.extend(doubles);
     }
+}
+
+/// Whether two declared functions have this handler's name.
+fn told_of_handler(declared: &[Task], name: &str) -> bool {
+    declared.iter().filter(|task| &*task.handler.name == name).count() > 1
+}
+
+fn missing_alias<'a>(kind: &str, alias: &str, known: impl Iterator<Item = &'a Arc<str>>) -> String {
+    let known: Vec<_> = known.map(|known| &**known).collect();
+    format!("there is no {kind} `{alias}`; there are: {}", known.join(", "))
 }
 
 /// Starts the stores and puts the tasks in.
@@ -216,11 +267,27 @@ async fn open(
         store.start().await.map_err(|source| Error::Store { store: alias.clone(), source })?;
         events.push(Event::new(EventMask::STORE_ADDED, plan.now).alias(alias));
     }
+    for ended in &plan.ended {
+        events.extend(forget(&*plan.stores[&ended.store], ended, plan.now).await?);
+    }
     for entry in entries {
         let store = &plan.stores[&entry.store];
         events.extend(put(shared, &**store, entry, plan.now).await?);
     }
     Ok(())
+}
+
+/// Removes a task that was given a trigger which has ended. One whose trigger is the same stays: what was due while nobody
+/// was there is decided, and then it goes by itself.
+async fn forget(store: &dyn Store, ended: &Ended, now: DateTime<Utc>) -> Result<Option<Event>, Error> {
+    let Ended { store: alias, id, trigger_digest } = ended;
+    let failed = |source| Error::Store { store: alias.clone(), source };
+    let known = store.load(std::slice::from_ref(id)).await.map_err(failed)?.pop().flatten();
+    if known.is_none_or(|known| known.definition.trigger_digest == *trigger_digest) {
+        return Ok(None);
+    }
+    store.put(&[Edit::Delete(id.clone())]).await.map_err(failed)?;
+    Ok(Some(Event::new(EventMask::TASK_REMOVED, now).alias(alias).task(id)))
 }
 
 /// Puts one task in its store. An unchanged task keeps its place in time, its pause and its history.
@@ -230,7 +297,7 @@ async fn put(
     entry: Entry,
     now: DateTime<Utc>,
 ) -> Result<Vec<Event>, Error> {
-    let Entry { store: alias, record, replace, declared } = entry;
+    let Entry { store: alias, record, replace, declared, label: _ } = entry;
     let failed = |source| Error::Store { store: alias.clone(), source };
     let event = |kind| Event::new(kind, now).alias(&alias).task(record.id());
     loop {

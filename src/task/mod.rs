@@ -5,6 +5,7 @@ mod extract;
 mod handler;
 mod id;
 mod live;
+mod mistake;
 mod options;
 mod provided;
 mod record;
@@ -34,6 +35,7 @@ pub use registry::{Returned, TaskEntry, Unkept, argument, async_task, blocking_t
 pub(crate) use context::Surroundings;
 pub(crate) use handler::{BlockingCall, BoxFuture, Call, Handler, Outcome, in_words};
 pub(crate) use live::Live;
+pub(crate) use mistake::Mistake;
 pub(crate) use options::Options;
 pub(crate) use registry::declared_tasks;
 
@@ -297,7 +299,7 @@ impl Task {
         };
         let paused = self.next_run_time == NextRunTime::Paused;
         if next_run_time.is_none() && !paused && !trigger.at_shutdown() {
-            return Err(Mistake::Option(format!("its trigger has no instant left: {trigger}")));
+            return Err(Mistake::no_instant(given, zone));
         }
         let id = match &self.id {
             Some(id) => id.clone(),
@@ -319,28 +321,6 @@ impl Task {
             schedule: Schedule::new(next_run_time, paused),
             waiting: Vec::new(),
         })
-    }
-}
-
-/// What is wrong with a task.
-#[derive(Debug)]
-pub(crate) enum Mistake {
-    Arguments(String),
-    Option(String),
-}
-
-impl Mistake {
-    pub(crate) fn into_message(self) -> String {
-        match self {
-            Self::Arguments(message) | Self::Option(message) => message,
-        }
-    }
-
-    pub(crate) fn of_task(self, task: String) -> Error {
-        match self {
-            Self::Arguments(message) => Error::InvalidArguments { task, message },
-            Self::Option(message) => Error::InvalidTask { task, message },
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use asyncz::{
     Args, Error, FromTask, Provide, Rejection, Run, RunFilter, RunRecord, RunStatus, Scheduler, Task,
-    TaskContext,
+    TaskContext, TaskUpdate,
 };
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,66 @@ async fn a_tuple_is_read_from_positional_arguments() {
     }
     let run = run_once(Task::from_fn("send", send).args(("you", 3)).unwrap()).await;
     assert_eq!(run.value.unwrap(), "3 to you");
+}
+
+#[tokio::test]
+async fn an_enum_is_read_from_arguments() {
+    #[derive(Debug, Serialize, Deserialize)]
+    #[serde(tag = "by", rename_all = "lowercase")]
+    enum Way {
+        Mail { to: String },
+        Post { zip: u32 },
+    }
+    async fn send(Args(way): Args<Way>) -> Result<String, String> {
+        Ok(format!("{way:?}"))
+    }
+    let run = run_once(Task::from_fn("send", send).args(Way::Post { zip: 12_345 }).unwrap()).await;
+    assert_eq!(run.value.unwrap(), "Post { zip: 12345 }");
+    let run = run_once(Task::from_fn("send", send).args(Way::Mail { to: "you".into() }).unwrap()).await;
+    assert_eq!(run.value.unwrap(), r#"Mail { to: "you" }"#);
+
+    let wrong = serde_json::json!({ "by": "pigeon" });
+    let refused = Task::from_fn("send", send).args(wrong).unwrap_err().to_string();
+    assert!(refused.contains("unknown variant `pigeon`, expected `mail` or `post`"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_arguments_leave_out_is_their_types_default() {
+    #[derive(Deserialize)]
+    struct Letter {
+        to: String,
+        #[serde(default = "one")]
+        copies: u8,
+        copy_to: Option<String>,
+    }
+    fn one() -> u8 {
+        1
+    }
+    async fn send(Args(letter): Args<Letter>) -> Result<String, String> {
+        Ok(format!("{} to {} and {:?}", letter.copies, letter.to, letter.copy_to))
+    }
+    let letter = serde_json::json!({ "to": "you" });
+    let run = run_once(Task::from_fn("send", send).args(letter).unwrap()).await;
+    assert_eq!(run.value.unwrap(), "1 to you and None");
+}
+
+#[tokio::test]
+async fn wrong_arguments_of_an_update_are_refused_with_their_place() {
+    async fn send(Args(emails): Args<Vec<Email>>) -> Result<usize, String> {
+        Ok(emails.len())
+    }
+    let (_clock, scheduler) = started().await;
+    let none: Vec<Email> = Vec::new();
+    let task = Task::from_fn("send", send).id("t").args(none).unwrap().every(seconds(10));
+    scheduler.add_task(task).await.unwrap();
+
+    let wrong = serde_json::json!([{ "to": "you", "copies": 1 }, { "to": 7, "copies": 1 }]);
+    let refused = scheduler.update_task("t", TaskUpdate::new().args(wrong).unwrap()).await.unwrap_err();
+
+    assert!(matches!(refused, Error::InvalidArguments { .. }), "{refused}");
+    assert!(refused.to_string().contains("arguments at `[1].to`: "), "{refused}");
+    let args = scheduler.get_task("t").await.unwrap().args;
+    assert_eq!(args, serde_json::json!([]), "nothing is changed");
 }
 
 #[tokio::test]
@@ -97,7 +157,7 @@ async fn missing_state_is_told_when_the_task_is_added() {
 
     let refused = scheduler.add_task(Task::from_fn("tell", tell).id("t")).await.unwrap_err().to_string();
 
-    assert!(refused.contains("task `t` needs state `it::scheduler::Notes`"), "{refused}");
+    assert!(refused.contains("task `t`: needs state `it::scheduler::Notes`"), "{refused}");
 }
 
 #[tokio::test]
