@@ -1,0 +1,5 @@
+//! Depends on `forgotten` and does not name it.
+
+fn main() {
+    app::list();
+}
