@@ -63,6 +63,9 @@ mod wrong {
     #[task(every = "1h", args = ("you", 1000))]
     async fn overdone(Args(_): Args<(String, u8)>) {}
 
+    #[task(args = "many")]
+    async fn waits_for_a_number(Args(_): Args<u8>) {}
+
     #[task(every = "1h", id = "taken")]
     async fn takes() {}
 
@@ -198,9 +201,10 @@ async fn everything_that_is_wrong_is_told_in_one_start_error_with_its_place() {
     has(&["`registry::wrong::elsewhere`", "tests/registry.rs:", "no executor `gpu`", "default"]);
     has(&["`registry::wrong::on_no_day`", "tests/registry.rs:", "never matches"]);
     has(&["`registry::wrong::overdone`", "tests/registry.rs:", "arguments at `[1]`"]);
+    has(&["`registry::wrong::waits_for_a_number`", "tests/registry.rs:", "expected u8"]);
     has(&["`registry::twins::twin`", "tests/registry.rs:", "declared twice"]);
     has(&["`taken`", "tests/registry.rs:", "two tasks of this id, also `taken` (tests/registry.rs:"]);
-    assert_eq!(problems.len(), 9, "{problems:#?}");
+    assert_eq!(problems.len(), 10, "{problems:#?}");
 }
 
 /// What the scheduler logs, from all tests and their threads.

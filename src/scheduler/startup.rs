@@ -185,6 +185,12 @@ impl Plan {
             self.task_problem(task, missing_alias("executor", &task.executor, self.executors.keys()));
         }
         if declared && task.is_only_a_handler() {
+            // Without arguments they come when it is added.
+            if !task.args.is_null()
+                && let Err(rejection) = task.handler.check_args(&task.args)
+            {
+                self.task_problem(task, rejection.to_string());
+            }
             return;
         }
         let record = task.record(declared, &self.defaults, self.now, &self.zone);

@@ -118,3 +118,30 @@ async fn a_value_that_can_not_be_kept_is_no_mistake() {
         assert_eq!((runs[0].status, &runs[0].value), (asyncz::RunStatus::Succeeded, &value));
     }
 }
+
+#[task]
+async fn fails_unsent() -> Result<u8, Box<dyn std::error::Error>> {
+    std::future::ready(()).await;
+    Err(MailError)?
+}
+
+#[task]
+fn fails_unsent_and_unkept() -> Result<Unserialised, Box<dyn std::error::Error>> {
+    Err("no mail today".into())
+}
+
+#[task]
+async fn fails_anyhow() -> anyhow::Result<Unserialised> {
+    Err(MailError.into())
+}
+
+#[tokio::test]
+async fn errors_of_every_form_are_told() {
+    let (clock, scheduler) = crate::scheduler::started().await;
+    for task in [fails_unsent::task(), fails_unsent_and_unkept::task(), fails_anyhow::task()] {
+        let task = scheduler.add_task(task).await.unwrap();
+        clock.advance(std::time::Duration::from_secs(1)).await;
+        let runs = scheduler.runs(asyncz::RunFilter::new().task(task.id())).await.unwrap();
+        assert_eq!(runs[0].error.as_deref(), Some("no mail today"));
+    }
+}
