@@ -1,6 +1,6 @@
 //! The function that `#[task]` stands on: what a handler may be.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, FnArg, PatType, ReturnType, Signature, Type, Visibility};
@@ -53,14 +53,28 @@ pub(crate) fn read(item: TokenStream, mistakes: &mut Mistakes) -> Option<Functio
 fn head(input: ParseStream) -> syn::Result<(Vec<Attribute>, Visibility, Signature)> {
     let attributes = input.call(Attribute::parse_outer)?;
     let vis = input.parse()?;
-    let is_function = input.to_string().split_whitespace().any(|word| word == "fn");
-    if !is_function {
+    if !is_function(input) {
         return Err(input.error("`#[task]` stands on a function: `async fn` or `fn`"));
     }
     let signature = input.parse()?;
     // The body.
     input.parse::<TokenStream>()?;
     Ok((attributes, vis, signature))
+}
+
+/// Whether a `fn` comes; without a look into the body, which may be long.
+fn is_function(input: ParseStream) -> bool {
+    let ahead = input.fork();
+    while let Ok(token) = ahead.parse::<TokenTree>() {
+        match token {
+            TokenTree::Ident(word) if word == "fn" => return true,
+            TokenTree::Ident(word) if ["const", "async", "unsafe", "extern"].iter().any(|q| word == q) => {}
+            // The `"C"` of an `extern "C" fn`.
+            TokenTree::Literal(_) => {}
+            _ => return false,
+        }
+    }
+    false
 }
 
 fn check(signature: &Signature, mistakes: &mut Mistakes) {
@@ -126,8 +140,8 @@ fn named(ty: &Type) -> Option<Type> {
 
 fn has_word(tokens: TokenStream, wanted: &dyn Fn(&str) -> bool) -> bool {
     tokens.into_iter().any(|token| match token {
-        proc_macro2::TokenTree::Ident(word) => wanted(&word.to_string()),
-        proc_macro2::TokenTree::Group(group) => has_word(group.stream(), wanted),
+        TokenTree::Ident(word) => wanted(&word.to_string()),
+        TokenTree::Group(group) => has_word(group.stream(), wanted),
         _ => false,
     })
 }
