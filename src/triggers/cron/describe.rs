@@ -12,9 +12,11 @@ const MOST_TIMES: u32 = 6;
 pub(super) fn pattern(pattern: &Pattern, day_match: DayMatch) -> String {
     let either = pattern.either_day && day_match == DayMatch::Any;
     let times = times(pattern);
+    let every_day = if times.is_some() { " every day" } else { "" };
     let days = match (days(pattern.days), weekdays(pattern)) {
-        (None, None) if times.is_some() => " every day".to_owned(),
-        (None, None) => String::new(),
+        (None, None) => every_day.to_owned(),
+        // All days are in one of the fields, and thus in either.
+        (None, _) | (_, None) if either => every_day.to_owned(),
         (Some(one), None) | (None, Some(one)) => format!(" on {one}"),
         (Some(days), Some(weekdays)) if either => format!(" on {days} or on {weekdays}"),
         (Some(days), Some(weekdays)) => format!(" on {days} when that is {weekdays}"),
@@ -85,13 +87,15 @@ fn periods(pattern: &Pattern) -> String {
     words.join(" ")
 }
 
-/// "every second", "every 5 seconds", where the values are all, or every n-th from 0 on to the end.
+/// "every second", "every 5 seconds", where it is as long from the last value to the first as between the others.
 fn every(bits: u64, length: u32, unit: &str) -> Option<String> {
     let second = (bits & !1).trailing_zeros();
     let expected = (0..length).step_by(second.max(1) as usize).fold(0_u64, |bits, n| bits | 1 << n);
     match second {
         1 if bits == expected => Some(format!("every {unit}")),
-        2.. if second < length && bits == expected => Some(format!("every {second} {unit}s")),
+        2.. if second < length && length.is_multiple_of(second) && bits == expected => {
+            Some(format!("every {second} {unit}s"))
+        }
         _ => None,
     }
 }
