@@ -85,7 +85,8 @@ impl AsynczConfig {
         self.set(|setup| setup.only = Some(handlers.into_iter().map(Into::into).collect()))
     }
 
-    /// One more task.
+    /// One more task. One that `#[task]` makes (`send::task()`) is treated as if it had been found by itself: its id is its
+    /// handler's name unless it says otherwise, and without a trigger it is only known, to be added later.
     pub fn task(self, task: Task) -> Self {
         self.set(|setup| setup.tasks.push(task))
     }
