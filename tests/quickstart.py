@@ -8,6 +8,7 @@ import time
 import unittest
 import urllib.error
 import urllib.request
+from datetime import datetime
 from pathlib import Path
 
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", Path(__file__).parent.parent / "target"))
@@ -65,9 +66,10 @@ class Quickstart(unittest.TestCase):
     def test_the_task_of_every_second_runs_and_is_recorded_newest_first(self):
         self.eventually(lambda: len(self.runs("tick")) >= 2)
         newest, before = self.runs("tick")[:2]
-        self.assertGreater(newest["scheduled_at"], before["scheduled_at"])
+        instant = lambda text: datetime.fromisoformat(text.replace("Z", "+00:00"))
+        self.assertGreater(instant(newest["scheduled_at"]), instant(before["scheduled_at"]))
         self.assertEqual((before["task"], before["status"], before["error"]), ("tick", "succeeded", None))
-        self.assertGreaterEqual(before["started_at"], before["scheduled_at"])
+        self.assertGreaterEqual(instant(before["started_at"]), instant(before["scheduled_at"]))
         self.assertGreaterEqual(before["lateness"], 0)
 
     def test_tasks_are_paused_resumed_run_and_deleted(self):

@@ -63,9 +63,14 @@ impl Bus {
         }
     }
 
+    /// The kinds of events that somebody wants.
+    pub(crate) fn wanted(&self) -> EventMask {
+        EventMask::from_bits_truncate(self.wanted.load(Ordering::Relaxed))
+    }
+
     /// Whether somebody wants events of these kinds: making one can be left out otherwise.
     pub(crate) fn wants(&self, kinds: EventMask) -> bool {
-        self.wanted.load(Ordering::Relaxed) & kinds.bits() != 0
+        self.wanted().intersects(kinds)
     }
 
     /// Tells an event, and waits for nobody. The clock of tests waits until functions have heard it.

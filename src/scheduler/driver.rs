@@ -96,6 +96,7 @@ impl Driver {
 
     /// Lets the machine decide, and does what it says, until it has nothing more to say.
     pub(super) fn act(&mut self) {
+        self.machine.make_events(self.shared.heard_events());
         let (inputs, _busy) = self.shared.mailbox.take();
         for input in inputs {
             if let Input::Ended(report) = &input {

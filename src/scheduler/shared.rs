@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use chrono::{DateTime, Utc};
+use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
 use super::State;
@@ -33,7 +34,7 @@ pub(crate) struct Shared {
     executors: RwLock<BTreeMap<Arc<str>, Arc<dyn Executor>>>,
     handlers: RwLock<HashMap<Arc<str>, Handler>>,
     /// The runs going on here.
-    live: Mutex<HashMap<RunId, Arc<Live>>>,
+    live: Mutex<FxHashMap<RunId, Arc<Live>>>,
     state: AtomicU8,
     boot: u64,
     runs_by_hand: AtomicU64,
@@ -131,7 +132,7 @@ impl Shared {
         handlers.get(name).or_else(|| handlers.values().find(|handler| handler.answers_to(name))).cloned()
     }
 
-    pub(super) fn live(&self) -> MutexGuard<'_, HashMap<RunId, Arc<Live>>> {
+    pub(super) fn live(&self) -> MutexGuard<'_, FxHashMap<RunId, Arc<Live>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -144,6 +145,17 @@ impl Shared {
         log(event);
         if self.bus.wants(event.kind) {
             self.bus.emit(event, &*self.clock());
+        }
+    }
+
+    /// The kinds of events that a listener or the log wants.
+    pub(super) fn heard_events(&self) -> EventMask {
+        match tracing::enabled!(target: "asyncz.scheduler", tracing::Level::DEBUG) {
+            true => EventMask::all(),
+            // These two come with each run, and the log has them at DEBUG.
+            false => {
+                (EventMask::all() - EventMask::TASK_SUBMITTED - EventMask::TASK_EXECUTED) | self.bus.wanted()
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use rustc_hash::FxHashMap;
+
 use super::RunFilter;
 use crate::task::{RunId, RunRecord, TaskId};
 
@@ -12,7 +14,7 @@ pub(super) struct History {
     in_all: usize,
     next: u64,
     entries: BTreeMap<u64, RunRecord>,
-    places: HashMap<RunId, u64>,
+    places: FxHashMap<RunId, u64>,
     of_task: HashMap<TaskId, VecDeque<u64>>,
 }
 
@@ -24,7 +26,7 @@ impl History {
             in_all,
             next: 0,
             entries: BTreeMap::new(),
-            places: HashMap::new(),
+            places: FxHashMap::default(),
             of_task: HashMap::new(),
         }
     }

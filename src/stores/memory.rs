@@ -1,10 +1,11 @@
 //! A store in this process's memory.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use rustc_hash::FxHashSet;
 
 use super::history::History;
 use super::{
@@ -26,7 +27,7 @@ struct Kept {
     tasks: HashMap<TaskId, TaskRecord>,
     due: BTreeSet<(DateTime<Utc>, TaskId)>,
     /// The runs that the tasks' schedules count: those of a deleted task are no longer among them.
-    running: HashSet<RunId>,
+    running: FxHashSet<RunId>,
     history: History,
 }
 
@@ -41,7 +42,7 @@ impl MemoryStore {
             kept: Mutex::new(Kept {
                 tasks: HashMap::new(),
                 due: BTreeSet::new(),
-                running: HashSet::new(),
+                running: FxHashSet::default(),
                 history,
             }),
         }

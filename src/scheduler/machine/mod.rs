@@ -58,6 +58,8 @@ pub(crate) struct Machine {
     /// What the retries that are being written will run.
     retries: BTreeMap<RunId, Arc<TaskDefinition>>,
     actions: VecDeque<Action>,
+    /// The kinds of events that somebody hears: no others are made.
+    heard: EventMask,
 }
 
 #[derive(Debug)]
@@ -95,6 +97,7 @@ impl Machine {
             aborts: BTreeSet::new(),
             retries: BTreeMap::new(),
             actions: VecDeque::new(),
+            heard: EventMask::all(),
         }
     }
 
@@ -120,6 +123,11 @@ impl Machine {
             Input::GiveUp => self.give_up(now),
             Input::Answer(store, answer) => self.answer(&store, answer, now),
         }
+    }
+
+    /// Makes only events of these kinds from now on.
+    pub(crate) fn make_events(&mut self, heard: EventMask) {
+        self.heard = heard;
     }
 
     /// Starts what is due by `now`.
@@ -309,10 +317,12 @@ impl Machine {
         record: RunRecord,
         now: DateTime<Utc>,
     ) -> Dispatch {
-        let mut event = Event::new(EventMask::TASK_SUBMITTED, now).alias(store).task(&definition.id);
-        event.run_id = Some(record.id);
-        event.scheduled_at = Some(record.occurrence.due);
-        self.emit(event);
+        if self.heard.contains(EventMask::TASK_SUBMITTED) {
+            let mut event = Event::new(EventMask::TASK_SUBMITTED, now).alias(store).task(&definition.id);
+            event.run_id = Some(record.id);
+            event.scheduled_at = Some(record.occurrence.due);
+            self.emit(event);
+        }
         let (run, occurrence) = (record.id, record.occurrence);
         self.running.insert(run, Running { store: store.clone(), definition: definition.clone(), record });
         Dispatch { definition: definition.clone(), run, occurrence }
@@ -439,7 +449,9 @@ impl Machine {
             RunStatus::Cancelled => EventMask::TASK_CANCELLED,
             RunStatus::Lost => EventMask::TASK_LOST,
         };
-        self.emit(Event::new(kind, now).alias(store).run(run));
+        if self.heard.contains(kind) {
+            self.emit(Event::new(kind, now).alias(store).run(run));
+        }
     }
 
     fn store_failed(&mut self, store: &Arc<str>, error: &StoreError, now: DateTime<Utc>) {
