@@ -12,7 +12,9 @@ use super::tasks::failed;
 use super::{Scheduler, Shared};
 use crate::events::{Event, EventMask};
 use crate::stores::{Edit, EditOutcome};
-use crate::task::{Options, Overlap, RunId, Schedule, TaskDefinition, TaskId, TaskRecord, digest_of};
+use crate::task::{
+    Options, Overlap, RunId, Schedule, TaskDefinition, TaskId, TaskRecord, digest_of, option_methods,
+};
 use crate::{Error, Trigger};
 
 /// A change to a task: what it does not name stays.
@@ -61,55 +63,6 @@ impl TaskUpdate {
     /// The alias of another executor.
     pub fn executor(mut self, alias: impl Into<String>) -> Self {
         self.executor = Some(alias.into());
-        self
-    }
-
-    /// Whether of several due occurrences only the latest runs.
-    pub fn coalesce(mut self, coalesce: bool) -> Self {
-        self.options.coalesce = Some(coalesce);
-        self
-    }
-
-    /// How many runs may go on at once, 1 or more.
-    pub fn max_instances(mut self, instances: u32) -> Self {
-        self.options.max_instances = Some(instances);
-        self
-    }
-
-    /// How late an occurrence may be decided and still run; `None`: however late.
-    pub fn misfire_grace_time(mut self, grace: impl Into<Option<Duration>>) -> Self {
-        self.options.misfire_grace_time = Some(grace.into());
-        self
-    }
-
-    /// What becomes of an occurrence while `max_instances` runs go on.
-    pub fn overlap(mut self, overlap: Overlap) -> Self {
-        self.options.overlap = Some(overlap);
-        self
-    }
-
-    /// With [`Overlap::QueueAll`]: so many occurrences wait at most, 1 or more; those beyond are skipped.
-    pub fn queue_limit(mut self, occurrences: u32) -> Self {
-        self.options.queue_limit = Some(occurrences);
-        self
-    }
-
-    /// How often a failed run is tried again.
-    pub fn retries(mut self, retries: u32) -> Self {
-        self.options.retries = Some(retries);
-        self
-    }
-
-    /// From a failure to the first retry; twice as long for each further one, 5 minutes at most.
-    pub fn retry_backoff(mut self, backoff: Duration) -> Self {
-        self.options.retry_backoff = Some(backoff);
-        self
-    }
-
-    /// How long a run may take; one that takes longer has failed. An async handler is dropped at its next await, a `fn`
-    /// can only be told: see [`TaskContext::is_cancelled`](crate::TaskContext::is_cancelled). `None`: as long as it likes.
-    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.options.timeout = Some(timeout.into());
         self
     }
 
@@ -167,6 +120,8 @@ impl TaskUpdate {
         Ok(TaskRecord { definition: Arc::new(definition), schedule, waiting: known.waiting.clone() })
     }
 }
+
+option_methods!(TaskUpdate);
 
 impl Scheduler {
     /// Changes a task, all or nothing. Its id stays; a new trigger recomputes its `next_run_time`.

@@ -36,7 +36,7 @@ pub(crate) use context::Surroundings;
 pub(crate) use handler::{BlockingCall, BoxFuture, Call, Handler, Outcome, in_words};
 pub(crate) use live::Live;
 pub(crate) use mistake::Mistake;
-pub(crate) use options::Options;
+pub(crate) use options::{Options, option_methods};
 pub(crate) use registry::declared_tasks;
 
 /// A handler bound to a trigger, arguments and options: what [`Scheduler::add_task`](crate::Scheduler::add_task) takes.
@@ -60,6 +60,8 @@ pub struct Task {
     pub(crate) enabled: bool,
     pub(crate) mistake: Option<String>,
 }
+
+option_methods!(Task);
 
 /// When a new task runs first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,69 +179,6 @@ impl Task {
     /// The alias of the executor that runs the task. Default: `default`.
     pub fn executor(mut self, alias: impl Into<String>) -> Self {
         self.executor = alias.into();
-        self
-    }
-
-    /// Whether of several due occurrences only the latest runs. Default: true.
-    pub fn coalesce(mut self, coalesce: bool) -> Self {
-        self.options.coalesce = Some(coalesce);
-        self
-    }
-
-    /// How many runs of the task may go on at once, 1 or more; an occurrence due meanwhile is skipped. Default: 1.
-    pub fn max_instances(mut self, instances: u32) -> Self {
-        self.options.max_instances = Some(instances);
-        self
-    }
-
-    /// How late an occurrence may be decided and still run. Default: `None`, however late.
-    pub fn misfire_grace_time(mut self, grace: impl Into<Option<Duration>>) -> Self {
-        self.options.misfire_grace_time = Some(grace.into());
-        self
-    }
-
-    /// Without [`coalesce`](Self::coalesce): how many due occurrences run at most at a time, the latest ones; those before
-    /// are recorded as missed. Default: 1,000.
-    pub fn max_catch_up(mut self, occurrences: u32) -> Self {
-        self.options.max_catch_up = Some(occurrences);
-        self
-    }
-
-    /// Starts each run up to this much later than due: the same for the same occurrence on every node. Default: the
-    /// trigger's jitter.
-    pub fn jitter(mut self, jitter: Duration) -> Self {
-        self.options.jitter = Some(jitter);
-        self
-    }
-
-    /// What becomes of an occurrence while `max_instances` runs go on. Default: [`Overlap::Skip`].
-    pub fn overlap(mut self, overlap: Overlap) -> Self {
-        self.options.overlap = Some(overlap);
-        self
-    }
-
-    /// With [`Overlap::QueueAll`]: so many occurrences wait at most, 1 or more; those beyond are skipped. Default: 1,000.
-    pub fn queue_limit(mut self, occurrences: u32) -> Self {
-        self.options.queue_limit = Some(occurrences);
-        self
-    }
-
-    /// How often a failed run is tried again. Default: 0.
-    pub fn retries(mut self, retries: u32) -> Self {
-        self.options.retries = Some(retries);
-        self
-    }
-
-    /// From a failure to the first retry; twice as long for each further one, 5 minutes at most. Default: 1 s.
-    pub fn retry_backoff(mut self, backoff: Duration) -> Self {
-        self.options.retry_backoff = Some(backoff);
-        self
-    }
-
-    /// How long a run may take; one that takes longer has failed. An async handler is dropped at its next await, a `fn`
-    /// can only be told: see [`TaskContext::is_cancelled`]. Default: `None`, as long as it likes.
-    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.options.timeout = Some(timeout.into());
         self
     }
 

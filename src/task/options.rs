@@ -119,3 +119,82 @@ impl Options {
         Ok(changed)
     }
 }
+
+/// Writes the methods that set the options of a new task and change those of one there is.
+macro_rules! option_methods {
+    ($builder:ident) => {
+        impl $builder {
+            /// Whether of several due occurrences only the latest runs. A new task's default: true.
+            pub fn coalesce(mut self, coalesce: bool) -> Self {
+                self.options.coalesce = Some(coalesce);
+                self
+            }
+
+            /// How many runs of the task may go on at once, 1 or more; what becomes of an occurrence due
+            /// meanwhile, [`overlap`](Self::overlap) says. A new task's default: 1.
+            pub fn max_instances(mut self, instances: u32) -> Self {
+                self.options.max_instances = Some(instances);
+                self
+            }
+
+            /// How late an occurrence may be decided and still run. A new task's default: `None`, however
+            /// late.
+            pub fn misfire_grace_time(mut self, grace: impl Into<Option<Duration>>) -> Self {
+                self.options.misfire_grace_time = Some(grace.into());
+                self
+            }
+
+            /// Without [`coalesce`](Self::coalesce): how many due occurrences run at most at a time, the
+            /// latest ones; those before are recorded as missed. A new task's default: 1,000.
+            pub fn max_catch_up(mut self, occurrences: u32) -> Self {
+                self.options.max_catch_up = Some(occurrences);
+                self
+            }
+
+            /// Starts each run up to this much later than due: the same for the same occurrence on every
+            /// node. A new task's default: the trigger's jitter.
+            pub fn jitter(mut self, jitter: Duration) -> Self {
+                self.options.jitter = Some(jitter);
+                self
+            }
+
+            /// What becomes of an occurrence while `max_instances` runs go on. A new task's default:
+            /// [`Overlap::Skip`](crate::Overlap::Skip).
+            pub fn overlap(mut self, overlap: Overlap) -> Self {
+                self.options.overlap = Some(overlap);
+                self
+            }
+
+            /// With [`Overlap::QueueAll`](crate::Overlap::QueueAll): so many occurrences wait at most, 1 or
+            /// more; those beyond are skipped. A new task's default: 1,000.
+            pub fn queue_limit(mut self, occurrences: u32) -> Self {
+                self.options.queue_limit = Some(occurrences);
+                self
+            }
+
+            /// How often a failed run is tried again. A new task's default: 0.
+            pub fn retries(mut self, retries: u32) -> Self {
+                self.options.retries = Some(retries);
+                self
+            }
+
+            /// From a failure to the first retry; twice as long for each further one, 5 minutes at most. A
+            /// new task's default: 1 s.
+            pub fn retry_backoff(mut self, backoff: Duration) -> Self {
+                self.options.retry_backoff = Some(backoff);
+                self
+            }
+
+            /// How long a run may take; one that takes longer has failed. An async handler is dropped at its
+            /// next await, a `fn` can only be told: see
+            /// [`TaskContext::is_cancelled`](crate::TaskContext::is_cancelled). A new task's default: `None`,
+            /// as long as it likes.
+            pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+                self.options.timeout = Some(timeout.into());
+                self
+            }
+        }
+    };
+}
+
+pub(crate) use option_methods;
