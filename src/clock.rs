@@ -53,6 +53,11 @@ impl Busy {
         Self { activity, state: AtomicU8::new(WORKING) }
     }
 
+    /// Whether a clock waits for it.
+    pub(crate) fn counts(&self) -> bool {
+        self.activity.is_some()
+    }
+
     /// Waits for a sleep; meanwhile this does not count as work.
     pub(crate) async fn asleep(&self, sleep: impl Future<Output = ()>) {
         let mut sleep = std::pin::pin!(sleep);

@@ -55,8 +55,8 @@ pub use scheduler::{
 pub use stores::{MemoryStore, RunFilter, Store, StoreError};
 pub use task::{
     Args, Count, FromTask, Missing, Occurrence, Overlap, Provide, Provided, Rejection, Rules, Run, RunId,
-    RunRecord, RunStatus, Schedule, Task, TaskContext, TaskDefaults, TaskDefinition, TaskFn, TaskId,
-    TaskRecord, TaskResult, Typed, Waiting,
+    RunRecord, RunStatus, Schedule, StoreKey, Task, TaskContext, TaskDefaults, TaskDefinition, TaskFn,
+    TaskId, TaskRecord, TaskResult, Typed, Waiting,
 };
 pub use triggers::{
     AndTrigger, CalendarIntervalBuilder, CalendarIntervalTrigger, CronFields, CronTrigger, DateTrigger,

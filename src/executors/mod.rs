@@ -13,7 +13,6 @@ pub use self::job::Job;
 pub use self::pool::ThreadPoolExecutor;
 pub use self::tokio::AsyncExecutor;
 
-pub(crate) use self::job::{Ended, Report, Reports};
 pub(crate) use self::threads::Threads;
 
 /// Runs the runs that a scheduler has won.

@@ -110,10 +110,10 @@ impl Runner {
     async fn run(mut self) {
         let mut jobs = 0;
         while let Some(job) = self.waiting.next() {
-            let mut run = Box::pin(job.run());
-            let is_pending = poll_fn(|context| Poll::Ready(run.as_mut().poll(context).is_pending())).await;
-            if is_pending {
-                drop(tokio::spawn(run));
+            let mut job = Some(job);
+            let rest = poll_fn(|context| Poll::Ready(job.take().and_then(|job| job.begin(context)))).await;
+            if let Some(rest) = rest {
+                drop(tokio::spawn(rest));
             }
             jobs += 1;
             if jobs % STRETCH == 0 {

@@ -3,13 +3,13 @@
 //! It is no task of the application's runtime, so that a handler that blocks a worker can't hold it back (a task in
 //! tokio's LIFO slot can't be stolen).
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use chrono::{DateTime, Utc};
+use rustc_hash::FxHashMap;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
@@ -17,16 +17,16 @@ use super::machine::{Action, Answer, Dispatch, Input, Machine, Question};
 use super::shared::Shared;
 use crate::clock::{Busy, Clock, RealDeadline};
 use crate::events::Event;
-use crate::executors::{Job, Reports};
+use crate::executors::Job;
 use crate::panics::{catching, catching_future};
 use crate::stores::{Query, Store, StoreError};
-use crate::task::{BoxFuture, Live, RunId, Surroundings};
+use crate::task::{Batch, BoxFuture, Call, Run, Surroundings, Ticket};
 
 /// The loop between the machine and the world.
 pub(super) struct Driver {
     pub(super) machine: Machine,
     pub(super) shared: Arc<Shared>,
-    surroundings: Arc<Surroundings>,
+    surroundings: Surroundings,
     clock: Arc<dyn Clock>,
     /// Where stores that don't answer at once do their work.
     runtime: Handle,
@@ -42,7 +42,7 @@ impl Driver {
     pub(super) fn new(
         machine: Machine,
         shared: Arc<Shared>,
-        surroundings: Arc<Surroundings>,
+        surroundings: Surroundings,
         runtime: Handle,
     ) -> Self {
         let clock = surroundings.clock.clone();
@@ -99,8 +99,9 @@ impl Driver {
         self.machine.make_events(self.shared.heard_events());
         let (inputs, _busy) = self.shared.mailbox.take();
         for input in inputs {
-            if let Input::Ended(report) = &input {
-                self.shared.live().remove(&report.run);
+            if let Input::Ended(reports) = &input {
+                let mut live = self.shared.live();
+                reports.iter().for_each(|report| live.remove(report.ticket, report.run));
             }
             self.hear(input);
         }
@@ -109,8 +110,8 @@ impl Driver {
             match action {
                 Action::Ask(store, question) => self.ask(store, question),
                 Action::Dispatch(runs) => self.dispatch(runs),
-                Action::Cancel(runs) => self.with_live(&runs, Live::cancel),
-                Action::Abort(runs) => self.with_live(&runs, Live::abort),
+                Action::Cancel(runs) => self.with_live(&runs, |run| run.live().cancel()),
+                Action::Abort(runs) => self.with_live(&runs, |run| run.live().abort()),
                 Action::Emit(event) => self.emit(&event),
             }
         }
@@ -137,45 +138,63 @@ impl Driver {
         }
     }
 
-    fn with_live(&self, runs: &[RunId], act: impl Fn(&Live)) {
+    fn with_live(&self, runs: &[Ticket], act: impl Fn(&Run)) {
         let live = self.shared.live();
-        runs.iter().filter_map(|run| live.get(run)).for_each(|run| act(run));
+        runs.iter().filter_map(|run| live.get(*run)).for_each(act);
     }
 
     /// Hands runs to their executors.
-    fn dispatch(&mut self, runs: Vec<Dispatch>) {
-        let mut jobs: BTreeMap<Arc<str>, Vec<Job>> = BTreeMap::new();
-        for Dispatch { definition, run, occurrence } in runs {
-            let alias = definition.executor.clone();
-            let mailbox: Weak<dyn Reports> = Arc::downgrade(&self.shared.mailbox) as _;
-            let handler = self.shared.handler(&definition.handler);
-            let known = handler.is_some();
-            let call = handler.map_or_else(unknown_handler, |handler| handler.call);
-            let job = Job::new(call, definition, occurrence, run, self.surroundings.clone(), mailbox);
-            self.shared.live().insert(run, job.live());
-            match known {
-                true => jobs.entry(alias).or_default().push(job),
-                false => job.refuse("its handler is not in this program"),
+    fn dispatch(&self, runs: Vec<Dispatch>) {
+        let mut calls = Calls::default();
+        let call_of: Vec<_> =
+            runs.iter().map(|run| calls.find(&run.definition.handler, &self.shared)).collect();
+        let batch = Arc::new(Batch { surroundings: self.surroundings.clone(), calls: calls.found });
+        let mut jobs: Vec<(Arc<str>, Vec<Job>)> = Vec::new();
+        {
+            let mut live = self.shared.live();
+            for (Dispatch { definition, run, ticket, occurrence }, call) in runs.into_iter().zip(call_of) {
+                let executor = definition.executor.clone();
+                let run = Run::new(definition, occurrence, (run, ticket), batch.clone(), call);
+                live.insert(ticket, run.clone());
+                let job = Job::new(run);
+                match jobs.iter_mut().find(|(alias, _)| *alias == executor) {
+                    Some((_, jobs)) => jobs.push(job),
+                    None => jobs.push((executor, vec![job])),
+                }
             }
         }
         for (alias, jobs) in jobs {
-            match self.shared.executor(&alias) {
-                Some(executor) => {
-                    if let Err(panic) = catching(|| executor.submit(jobs)) {
-                        tracing::error!(target: "asyncz.executors", executor = &*alias, "the executor {panic}");
-                    }
-                }
-                None => {
-                    jobs.into_iter().for_each(|job| job.refuse(format!("there is no executor `{alias}`")))
-                }
-            }
+            self.submit(&alias, jobs);
+        }
+    }
+
+    fn submit(&self, alias: &str, jobs: Vec<Job>) {
+        let Some(executor) = self.shared.executor(alias) else {
+            return jobs.into_iter().for_each(|job| job.refuse(format!("there is no executor `{alias}`")));
+        };
+        if let Err(panic) = catching(|| executor.submit(jobs)) {
+            tracing::error!(target: "asyncz.executors", executor = alias, "the executor {panic}");
         }
     }
 }
 
-/// What a job of an unknown handler would call; it is refused before.
-fn unknown_handler() -> crate::task::Call {
-    crate::task::Call::Blocking(Arc::new(|_| Err("its handler is not in this program".to_owned())))
+/// The handlers of a batch, each found once.
+#[derive(Default)]
+struct Calls {
+    found: Vec<Call>,
+    /// By the place of the name in memory: most tasks share their names with their handlers.
+    known: FxHashMap<*const str, Option<usize>>,
+}
+
+impl Calls {
+    /// The number of a handler in the batch; `None`: it is not in this program.
+    fn find(&mut self, name: &Arc<str>, shared: &Shared) -> Option<usize> {
+        *self.known.entry(Arc::as_ptr(name)).or_insert_with(|| {
+            let handler = shared.handler(name)?;
+            self.found.push(handler.call);
+            Some(self.found.len() - 1)
+        })
+    }
 }
 
 /// A store's answer to a question.

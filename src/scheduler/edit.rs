@@ -117,7 +117,12 @@ impl TaskUpdate {
             schedule.paused = at.is_none();
             schedule.ended &= at.is_none();
         }
-        Ok(TaskRecord { definition: Arc::new(definition), schedule, waiting: known.waiting.clone() })
+        Ok(TaskRecord {
+            definition: Arc::new(definition),
+            schedule,
+            waiting: known.waiting.clone(),
+            key: known.key,
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! A scheduler's life: counted starts and shutdowns, and the thread between them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -14,7 +14,7 @@ use super::{Scheduler, State, startup};
 use crate::Error;
 use crate::clock::block_on;
 use crate::events::{Event, EventMask};
-use crate::task::{RunId, Surroundings};
+use crate::task::{Reports, RunId, Surroundings};
 
 /// How many starts there were, and the way to the thread.
 #[derive(Debug, Default)]
@@ -182,7 +182,9 @@ async fn live(
         (setup.provided.clone(), setup.clock.clone(), setup.store_retry_interval)
     };
     let scheduler = Scheduler::of(shared.clone());
-    let surroundings = Arc::new(Surroundings { provided, scheduler, clock: clock.clone() });
+    let reports: Weak<dyn Reports> = Arc::downgrade(&shared.mailbox) as _;
+    let surroundings =
+        Surroundings { provided: Arc::new(provided), scheduler, clock: clock.clone(), reports };
     let mut driver =
         Driver::new(Machine::new(RunId::boot(), interval), shared.clone(), surroundings, runtime);
     for event in started.events {

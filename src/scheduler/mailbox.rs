@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::machine::Input;
 use crate::clock::Busy;
-use crate::executors::{Report, Reports};
+use crate::task::{Report, Reports};
 
 /// Inputs for the machine, in the order in which they came. Bounded by what causes them: a report for each run that goes
 /// on, and one note for each store that has changed.
@@ -20,6 +20,7 @@ pub(super) struct Mailbox {
 #[derive(Debug, Default)]
 struct Waiting {
     inputs: Vec<Input>,
+    reports: Vec<Report>,
     changed: BTreeSet<Arc<str>>,
     /// The clock of tests stands still until these inputs are handled.
     busy: Vec<Busy>,
@@ -49,20 +50,40 @@ impl Mailbox {
 
     /// All that has come, and what to drop when it is handled.
     pub(super) fn take(&self) -> (Vec<Input>, Vec<Busy>) {
-        let Waiting { mut inputs, changed, busy } =
+        let Waiting { mut inputs, reports, changed, busy } =
             std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        if !reports.is_empty() {
+            inputs.push(Input::Ended(reports));
+        }
         inputs.extend(changed.into_iter().map(Input::Changed));
         (inputs, busy)
     }
 
     fn put(&self, put: impl FnOnce(&mut Waiting)) {
-        put(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        self.came.notify_one();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = waiting.is_empty();
+        put(&mut waiting);
+        drop(waiting);
+        // Whoever takes the first takes all.
+        if is_first {
+            self.came.notify_one();
+        }
+    }
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.inputs.is_empty() && self.reports.is_empty() && self.changed.is_empty()
     }
 }
 
 impl Reports for Mailbox {
     fn report(&self, report: Report, busy: Busy) {
-        self.post(Input::Ended(report), busy);
+        self.put(|waiting| {
+            waiting.reports.push(report);
+            if busy.counts() {
+                waiting.busy.push(busy);
+            }
+        });
     }
 }

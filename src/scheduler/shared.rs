@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use chrono::{DateTime, Utc};
-use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
 use super::State;
@@ -18,7 +17,7 @@ use crate::clock::Clock;
 use crate::events::{Bus, Event, EventMask};
 use crate::executors::Executor;
 use crate::stores::Store;
-use crate::task::{Handler, Live, RunId, Task};
+use crate::task::{Handler, Run, RunId, Task, Ticket};
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -34,10 +33,42 @@ pub(crate) struct Shared {
     executors: RwLock<BTreeMap<Arc<str>, Arc<dyn Executor>>>,
     handlers: RwLock<HashMap<Arc<str>, Handler>>,
     /// The runs going on here.
-    live: Mutex<FxHashMap<RunId, Arc<Live>>>,
+    live: Mutex<LiveRuns>,
     state: AtomicU8,
     boot: u64,
     runs_by_hand: AtomicU64,
+}
+
+/// The runs going on here, at the places that their tickets name.
+#[derive(Debug, Default)]
+pub(super) struct LiveRuns(Vec<Option<Run>>);
+
+impl LiveRuns {
+    pub(super) fn insert(&mut self, ticket: Ticket, run: Run) {
+        if self.0.len() <= ticket.index() {
+            self.0.resize(ticket.index() + 1, None);
+        }
+        self.0[ticket.index()] = Some(run);
+    }
+
+    pub(super) fn get(&self, ticket: Ticket) -> Option<&Run> {
+        self.0.get(ticket.index())?.as_ref()
+    }
+
+    /// Lets go of a run, unless another has its ticket already.
+    pub(super) fn remove(&mut self, ticket: Ticket, run: RunId) {
+        if let Some(place) = self.0.get_mut(ticket.index()) {
+            drop(place.take_if(|known| known.id() == run));
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Run> {
+        self.0.iter().flatten()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
 }
 
 /// How far the driver has come.
@@ -132,7 +163,7 @@ impl Shared {
         handlers.get(name).or_else(|| handlers.values().find(|handler| handler.answers_to(name))).cloned()
     }
 
-    pub(super) fn live(&self) -> MutexGuard<'_, FxHashMap<RunId, Arc<Live>>> {
+    pub(super) fn live(&self) -> MutexGuard<'_, LiveRuns> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

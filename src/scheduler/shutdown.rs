@@ -80,12 +80,12 @@ async fn drain(driver: &mut Driver, limit: &mut RealDeadline, ending: &mut watch
             Ok(()) = ending.changed() => *limit = ending.borrow_and_update().limit(),
         }
     }
-    let tokens: Vec<_> = driver.shared.live().values().cloned().collect();
-    tokens.iter().for_each(|live| live.cancel());
+    let runs: Vec<_> = driver.shared.live().iter().cloned().collect();
+    runs.iter().for_each(|run| run.live().cancel());
     if quiet_by(driver, RealDeadline::after(ABORT_GRACE)).await {
         return;
     }
-    tokens.iter().for_each(|live| live.abort());
+    runs.iter().for_each(|run| run.live().abort());
     if quiet_by(driver, RealDeadline::after(ABORT)).await {
         return;
     }
@@ -133,7 +133,12 @@ async fn run_shutdown_tasks(driver: &mut Driver) {
             if let Ok([ClaimOutcome::Won { .. }]) = store.claim(std::slice::from_ref(&claim)).await.as_deref()
             {
                 for run in claim.entries {
-                    driver.hear(Input::ClaimedByHand(alias.clone(), claim.definition.clone(), Box::new(run)));
+                    driver.hear(Input::ClaimedByHand(
+                        alias.clone(),
+                        claim.key,
+                        claim.definition.clone(),
+                        Box::new(run),
+                    ));
                 }
             }
         }

@@ -342,13 +342,18 @@ pub(super) fn replacement(known: &TaskRecord, new: &TaskRecord) -> TaskRecord {
             watermark: known.schedule.watermark,
             ..new.schedule
         };
-        return TaskRecord { definition: new.definition.clone(), schedule, waiting: known.waiting.clone() };
+        return TaskRecord {
+            definition: new.definition.clone(),
+            schedule,
+            waiting: known.waiting.clone(),
+            key: known.key,
+        };
     }
     let mut definition = (*new.definition).clone();
     // What was left open in the trigger was fixed when the task was first added.
     definition.trigger = known.definition.trigger.clone();
     let schedule = Schedule { version, ..known.schedule };
-    TaskRecord { definition: Arc::new(definition), schedule, waiting: known.waiting.clone() }
+    TaskRecord { definition: Arc::new(definition), schedule, waiting: known.waiting.clone(), key: known.key }
 }
 
 /// Records a date that was past when its task was declared as missed.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use rustc_hash::FxHashMap;
 
 use super::edit::TaskHandle;
 use super::machine::{Input, plan_by_hand};
@@ -107,7 +108,12 @@ impl Scheduler {
                 continue;
             }
             for run in claim.entries {
-                self.tell(Input::ClaimedByHand(alias.clone(), claim.definition.clone(), Box::new(run)));
+                self.tell(Input::ClaimedByHand(
+                    alias.clone(),
+                    claim.key,
+                    claim.definition.clone(),
+                    Box::new(run),
+                ));
             }
             return Ok(run_id);
         }
@@ -154,16 +160,21 @@ impl Scheduler {
         let mut runs = Vec::new();
         let stores = self.asked_stores()?;
         // Whether a claimed run has started is known here alone: a filter by status comes after that.
-        let asked = RunFilter { statuses: Vec::new(), limit: None, ..filter.clone() };
+        let asked = match filter.statuses.is_empty() {
+            true => filter.clone(),
+            false => RunFilter { statuses: Vec::new(), limit: None, ..filter.clone() },
+        };
         for (alias, store) in &stores {
             runs.extend(store.runs(&asked).await.map_err(|source| failed(alias, source))?);
         }
         {
             let live = self.shared.live();
+            let started: FxHashMap<_, _> =
+                live.iter().filter_map(|run| Some((run.id(), run.live().started_at()?))).collect();
             for run in runs.iter_mut().filter(|run| !run.status.is_final()) {
-                if let Some(started_at) = live.get(&run.id).and_then(|live| live.started_at()) {
+                if let Some(started_at) = started.get(&run.id) {
                     run.status = RunStatus::Running;
-                    run.started_at = Some(started_at);
+                    run.started_at = Some(*started_at);
                 }
             }
         }

@@ -1,90 +1,136 @@
 //! The history that a store keeps in memory.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-
-use rustc_hash::FxHashMap;
-
 use super::RunFilter;
-use crate::task::{RunId, RunRecord, TaskId};
+use crate::task::{RunId, RunRecord};
 
 /// The newest entries of each task and of all, oldest first out.
+///
+/// The entries stand in one array, and each is a link of two chains from old to new: that of all entries and that of its
+/// task's. So an entry comes, changes and goes in a few steps, however many there are.
 #[derive(Debug)]
 pub(super) struct History {
     a_task: usize,
     in_all: usize,
-    next: u64,
-    entries: BTreeMap<u64, RunRecord>,
-    places: FxHashMap<RunId, u64>,
-    of_task: HashMap<TaskId, VecDeque<u64>>,
+    entries: Vec<Entry>,
+    all: Chain,
+    /// By the task's number in the store.
+    of_task: Vec<Chain>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    run: RunRecord,
+    task: u32,
+    in_all: Link,
+    in_task: Link,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    older: u32,
+    newer: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Chain {
+    oldest: u32,
+    newest: u32,
+    len: u32,
+}
+
+/// No entry.
+const NONE: u32 = u32::MAX;
+
+impl Chain {
+    const EMPTY: Self = Self { oldest: NONE, newest: NONE, len: 0 };
+
+    /// Appends an entry; `link` finds an entry's link of this chain.
+    fn push(&mut self, at: u32, entries: &mut [Entry], link: fn(&mut Entry) -> &mut Link) {
+        *link(&mut entries[at as usize]) = Link { older: self.newest, newer: NONE };
+        match self.newest {
+            NONE => self.oldest = at,
+            newest => link(&mut entries[newest as usize]).newer = at,
+        }
+        self.newest = at;
+        self.len += 1;
+    }
+
+    fn remove(&mut self, at: u32, entries: &mut [Entry], link: fn(&mut Entry) -> &mut Link) {
+        let Link { older, newer } = *link(&mut entries[at as usize]);
+        match older {
+            NONE => self.oldest = newer,
+            older => link(&mut entries[older as usize]).newer = newer,
+        }
+        match newer {
+            NONE => self.newest = older,
+            newer => link(&mut entries[newer as usize]).older = older,
+        }
+        self.len -= 1;
+    }
 }
 
 impl History {
     /// A history of at most so many entries.
     pub(super) fn new(a_task: usize, in_all: usize) -> Self {
-        Self {
-            a_task,
-            in_all,
-            next: 0,
-            entries: BTreeMap::new(),
-            places: FxHashMap::default(),
-            of_task: HashMap::new(),
-        }
+        Self { a_task, in_all, entries: Vec::new(), all: Chain::EMPTY, of_task: Vec::new() }
     }
 
-    /// Adds an entry, or replaces the one of the same id.
-    pub(super) fn put(&mut self, run: &RunRecord) {
-        if let Some(place) = self.places.get(&run.id) {
-            self.entries.insert(*place, run.clone());
-            return;
+    /// Adds an entry of the task of this number and answers where it stands, and which task has lost an entry for it.
+    pub(super) fn add(&mut self, task: u32, run: RunRecord) -> (u32, Option<u32>) {
+        if self.of_task.len() <= task as usize {
+            self.of_task.resize(task as usize + 1, Chain::EMPTY);
         }
-        let place = self.next;
-        self.next += 1;
-        self.places.insert(run.id, place);
-        self.entries.insert(place, run.clone());
-        let of_task = self.of_task.entry(run.task.clone()).or_default();
-        of_task.push_back(place);
-        let oldest = if of_task.len() > self.a_task {
-            of_task.front().copied()
-        } else if self.entries.len() > self.in_all {
-            self.entries.first_key_value().map(|(place, _)| *place)
+        let of_task = self.of_task[task as usize];
+        let link = Link { older: NONE, newer: NONE };
+        let entry = Entry { run, task, in_all: link, in_task: link };
+        let mut loser = None;
+        let at = if of_task.len as usize >= self.a_task {
+            self.replace(of_task.oldest, entry, &mut loser)
+        } else if self.entries.len() >= self.in_all {
+            self.replace(self.all.oldest, entry, &mut loser)
         } else {
-            None
+            self.entries.push(entry);
+            (self.entries.len() - 1) as u32
         };
-        if let Some(place) = oldest {
-            self.forget(place);
-        }
+        self.all.push(at, &mut self.entries, |entry| &mut entry.in_all);
+        self.of_task[task as usize].push(at, &mut self.entries, |entry| &mut entry.in_task);
+        (at, loser)
     }
 
-    /// The oldest entry of a task goes.
-    fn forget(&mut self, place: u64) {
-        let Some(run) = self.entries.remove(&place) else { return };
-        self.places.remove(&run.id);
-        if let Some(of_task) = self.of_task.get_mut(&run.task) {
-            of_task.pop_front();
-            if of_task.is_empty() {
-                self.of_task.remove(&run.task);
-            }
-        }
+    /// Puts an entry in the place of one that goes.
+    fn replace(&mut self, at: u32, entry: Entry, loser: &mut Option<u32>) -> u32 {
+        let task = self.entries[at as usize].task;
+        self.all.remove(at, &mut self.entries, |entry| &mut entry.in_all);
+        self.of_task[task as usize].remove(at, &mut self.entries, |entry| &mut entry.in_task);
+        self.entries[at as usize] = entry;
+        *loser = Some(task);
+        at
     }
 
-    /// The entries that a filter asks for, newest first.
-    pub(super) fn find(&self, filter: &RunFilter) -> Vec<RunRecord> {
-        let limit = filter.limit.unwrap_or(usize::MAX);
-        let wanted = |run: &&RunRecord| filter.matches(run);
-        match (&filter.id, &filter.task) {
-            (Some(id), _) => self
-                .places
-                .get(id)
-                .map(|place| &self.entries[place])
-                .filter(wanted)
-                .cloned()
-                .into_iter()
-                .collect(),
-            (None, Some(task)) => {
-                let places = self.of_task.get(task).into_iter().flatten().rev();
-                places.map(|place| &self.entries[place]).filter(wanted).take(limit).cloned().collect()
-            }
-            (None, None) => self.entries.values().rev().filter(wanted).take(limit).cloned().collect(),
-        }
+    /// The entry at this place, where it is still the one of this run.
+    pub(super) fn at(&mut self, at: u32, run: RunId) -> Option<&mut RunRecord> {
+        self.entries.get_mut(at as usize).map(|entry| &mut entry.run).filter(|entry| entry.id == run)
+    }
+
+    /// Whether it has nothing of the task of this number.
+    pub(super) fn is_empty(&self, task: u32) -> bool {
+        self.of_task.get(task as usize).is_none_or(|chain| chain.len == 0)
+    }
+
+    /// The entries that a filter asks for, newest first; `task`: the number of the task it asks for.
+    pub(super) fn find(&self, filter: &RunFilter, task: Option<u32>) -> Vec<RunRecord> {
+        let chain = match task {
+            Some(task) => self.of_task.get(task as usize).copied().unwrap_or(Chain::EMPTY),
+            None => self.all,
+        };
+        let next = |at: &u32| {
+            let entry = &self.entries[*at as usize];
+            let older = if task.is_some() { entry.in_task.older } else { entry.in_all.older };
+            (older != NONE).then_some(older)
+        };
+        let places = std::iter::successors((chain.newest != NONE).then_some(chain.newest), next);
+        let wanted =
+            places.map(|at| &self.entries[at as usize].run).filter(|run| filter.matches(run)).cloned();
+        wanted.take(filter.limit.unwrap_or(usize::MAX)).collect()
     }
 }

@@ -1,17 +1,18 @@
 //! A store in this process's memory.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use rustc_hash::FxHashSet;
+use rustc_hash::FxHashMap;
 
+use super::agenda::Agenda;
 use super::history::History;
 use super::{
     Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Query, RunFilter, Store, StoreError,
 };
-use crate::task::{RunId, RunRecord, RunStatus, TaskId, TaskRecord};
+use crate::task::{RunId, RunRecord, RunStatus, StoreKey, TaskId, TaskRecord};
 
 /// Keeps tasks in memory: fast, and gone with the process.
 ///
@@ -22,13 +23,33 @@ pub struct MemoryStore {
     kept: Mutex<Kept>,
 }
 
+/// Each task stands at a number, which is its [`StoreKey`]: what a scheduler has read comes back with it, and nothing need be
+/// looked for.
 #[derive(Debug)]
 struct Kept {
-    tasks: HashMap<TaskId, TaskRecord>,
-    due: BTreeSet<(DateTime<Utc>, TaskId)>,
-    /// The runs that the tasks' schedules count: those of a deleted task are no longer among them.
-    running: FxHashSet<RunId>,
+    places: Vec<Place>,
+    numbers: HashMap<TaskId, u32>,
+    free: Vec<u32>,
+    agenda: Agenda,
     history: History,
+    /// Runs of deleted tasks that go on, and their entries.
+    orphans: FxHashMap<RunId, u32>,
+}
+
+/// A task, or one that is gone while its history is not.
+#[derive(Debug)]
+struct Place {
+    id: TaskId,
+    record: Option<TaskRecord>,
+    /// Its entries that are not final.
+    open: Vec<Open>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    run: RunId,
+    /// Where it stands in the history.
+    entry: u32,
 }
 
 const ENTRIES_A_TASK: usize = 100;
@@ -37,13 +58,14 @@ const ENTRIES_IN_ALL: usize = 100_000;
 impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
-        let history = History::new(ENTRIES_A_TASK, ENTRIES_IN_ALL);
         Self {
             kept: Mutex::new(Kept {
-                tasks: HashMap::new(),
-                due: BTreeSet::new(),
-                running: FxHashSet::default(),
-                history,
+                places: Vec::new(),
+                numbers: HashMap::new(),
+                free: Vec::new(),
+                agenda: Agenda::default(),
+                history: History::new(ENTRIES_A_TASK, ENTRIES_IN_ALL),
+                orphans: FxHashMap::default(),
             }),
         }
     }
@@ -77,18 +99,19 @@ impl Store for MemoryStore {
 
     async fn load(&self, ids: &[TaskId]) -> Result<Vec<Option<TaskRecord>>, StoreError> {
         let kept = self.kept();
-        Ok(ids.iter().map(|id| kept.tasks.get(id).cloned()).collect())
+        let record = |id| kept.places[*kept.numbers.get(id)? as usize].record.clone();
+        Ok(ids.iter().map(record).collect())
     }
 
     async fn query(&self, query: Query) -> Result<Vec<TaskRecord>, StoreError> {
-        let kept = self.kept();
+        let kept = &mut *self.kept();
         Ok(match query {
             Query::Due { now, limit } => {
-                let due = kept.due.iter().take_while(|(at, _)| *at <= now).take(limit);
-                due.map(|(_, id)| kept.tasks[id].clone()).collect()
+                let due = kept.agenda.due(now, limit);
+                due.into_iter().filter_map(|number| kept.places[number as usize].record.clone()).collect()
             }
             Query::All => {
-                let mut tasks: Vec<_> = kept.tasks.values().cloned().collect();
+                let mut tasks: Vec<_> = kept.places.iter().filter_map(|place| place.record.clone()).collect();
                 tasks.sort_by(|a, b| a.id().cmp(b.id()));
                 tasks
             }
@@ -106,11 +129,11 @@ impl Store for MemoryStore {
     }
 
     async fn next_due(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
-        Ok(self.kept().due.first().map(|(at, _)| *at))
+        Ok(self.kept().agenda.first())
     }
 
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
-        Ok(self.kept().history.find(filter))
+        Ok(self.kept().find(filter))
     }
 }
 
@@ -118,105 +141,196 @@ impl Kept {
     fn edit(&mut self, edit: &Edit) -> EditOutcome {
         match edit {
             Edit::Insert(record) => {
-                if self.tasks.contains_key(record.id()) {
+                let number = self.number(record.id());
+                if self.places[number as usize].record.is_some() {
                     return EditOutcome::Conflict;
                 }
-                self.index(record.id(), None, record.due_at());
-                self.tasks.insert(record.id().clone(), record.clone());
+                self.set(number, record.clone());
             }
             Edit::Replace(record) => {
-                let Some(old) = self.tasks.get_mut(record.id()) else { return EditOutcome::NotFound };
+                let Some(number) = self.numbers.get(record.id()).copied() else {
+                    return EditOutcome::NotFound;
+                };
+                let Some(old) = &self.places[number as usize].record else { return EditOutcome::NotFound };
                 if old.schedule.version + 1 != record.schedule.version {
                     return EditOutcome::Conflict;
                 }
-                let before = old.due_at();
-                *old = record.clone();
-                self.index(record.id(), before, record.due_at());
+                self.set(number, record.clone());
             }
             Edit::Delete(id) => {
-                let Some(old) = self.tasks.remove(id) else { return EditOutcome::NotFound };
-                self.forget_waiting(&old);
-                self.index(id, old.due_at(), None);
-                if old.schedule.running > 0 {
-                    let of_task = RunFilter::new().task(id);
-                    for run in self.history.find(&of_task) {
-                        self.running.remove(&run.id);
-                    }
+                let Some(number) = self.numbers.get(id).copied() else { return EditOutcome::NotFound };
+                if self.places[number as usize].record.take().is_none() {
+                    return EditOutcome::NotFound;
                 }
+                self.agenda.put(number, None);
+                self.abandon(number);
+                self.free_if_unused(number);
             }
         }
         EditOutcome::Done
     }
 
-    /// What waits for a place among the runs of a deleted task never gets one.
-    fn forget_waiting(&mut self, deleted: &TaskRecord) {
-        for waiting in &deleted.waiting {
-            for mut entry in self.history.find(&RunFilter::run(waiting.run)) {
-                entry.status = RunStatus::Cancelled;
-                entry.error = Some("its task was deleted while it waited".to_owned());
-                self.history.put(&entry);
+    fn set(&mut self, number: u32, mut record: TaskRecord) {
+        record.key = StoreKey(number.into());
+        self.agenda.put(number, record.due_at());
+        self.places[number as usize].record = Some(record);
+    }
+
+    /// Runs of a deleted task that go on end as usual; what waits for a place among them never gets one.
+    fn abandon(&mut self, number: u32) {
+        for Open { run, entry } in std::mem::take(&mut self.places[number as usize].open) {
+            match self.history.at(entry, run) {
+                Some(queued) if queued.status == RunStatus::Queued => {
+                    queued.status = RunStatus::Cancelled;
+                    queued.error = Some("its task was deleted while it waited".to_owned());
+                }
+                _ => drop(self.orphans.insert(run, entry)),
             }
         }
     }
 
     fn claim(&mut self, claim: &Claim) -> ClaimOutcome {
-        match self.tasks.get(&claim.definition.id) {
+        let Some(number) = self.find_task(claim.key, &claim.definition.id) else { return ClaimOutcome::Lost };
+        match &self.places[number as usize].record {
             Some(record) if record.schedule.version + 1 == claim.schedule.version => {}
             _ => return ClaimOutcome::Lost,
         }
         for entry in &claim.entries {
-            self.history.put(entry);
-            if entry.status == RunStatus::Claimed {
-                self.running.insert(entry.id);
-            }
+            self.note(number, entry);
         }
-        let removed = self.change(&claim.definition.id, |record| {
+        let removed = self.change(number, |record| {
             record.schedule = claim.schedule;
             record.waiting.clone_from(&claim.waiting);
         });
         ClaimOutcome::Won { removed }
     }
 
-    fn finish(&mut self, Finish { run, retry }: &Finish) -> FinishOutcome {
-        self.history.put(run);
-        let counted = self.running.remove(&run.id);
-        if let (Some(retry), true) = (retry, counted) {
-            self.history.put(retry);
-            self.running.insert(retry.id);
-            self.change(&run.task, |record| record.schedule = record.schedule.with_run_retried());
-            return FinishOutcome { retried: true, makes_room: false, removed: false };
-        }
-        let mut makes_room = false;
-        let removed = counted
-            && self.change(&run.task, |record| {
+    fn finish(&mut self, Finish { key, run, retry }: &Finish) -> FinishOutcome {
+        let mut outcome = FinishOutcome { retried: false, makes_room: false, removed: false };
+        let task = self.find_task(*key, &run.task);
+        let counted = |number: &u32| self.places[*number as usize].open.iter().any(|open| open.run == run.id);
+        let Some(number) = task.filter(counted) else {
+            self.finish_orphan(run);
+            return outcome;
+        };
+        self.note(number, run);
+        if let Some(retry) = retry {
+            self.note(number, retry);
+            self.change(number, |record| record.schedule = record.schedule.with_run_retried());
+            outcome.retried = true;
+        } else {
+            outcome.removed = self.change(number, |record| {
                 record.schedule = record.schedule.with_run_ended();
-                makes_room = !record.waiting.is_empty();
+                outcome.makes_room = !record.waiting.is_empty();
             });
-        FinishOutcome { retried: false, makes_room, removed }
+        }
+        outcome
+    }
+
+    /// The end of a run whose task was deleted meanwhile.
+    fn finish_orphan(&mut self, run: &RunRecord) {
+        let entry = self.orphans.remove(&run.id);
+        match entry.and_then(|entry| self.history.at(entry, run.id)) {
+            Some(entry) => *entry = run.clone(),
+            None => {
+                let number = self.number(&run.task);
+                self.add(number, run);
+            }
+        }
+    }
+
+    /// Notes an entry as it stands now.
+    fn note(&mut self, number: u32, run: &RunRecord) {
+        let open = &mut self.places[number as usize].open;
+        let known = open.iter().position(|open| open.run == run.id);
+        if let Some(known) = known
+            && let Some(entry) = self.history.at(open[known].entry, run.id)
+        {
+            *entry = run.clone();
+            if run.status.is_final() {
+                open.swap_remove(known);
+            }
+            return;
+        }
+        if let Some(known) = known {
+            open.swap_remove(known);
+        }
+        let entry = self.add(number, run);
+        if !run.status.is_final() {
+            self.places[number as usize].open.push(Open { run: run.id, entry });
+        }
+    }
+
+    fn add(&mut self, number: u32, run: &RunRecord) -> u32 {
+        let (entry, loser) = self.history.add(number, run.clone());
+        if let Some(loser) = loser {
+            self.free_if_unused(loser);
+        }
+        entry
     }
 
     /// Changes a task and removes it where that was the last of it: then it answers true.
-    fn change(&mut self, id: &TaskId, change: impl FnOnce(&mut TaskRecord)) -> bool {
-        let Some(record) = self.tasks.get_mut(id) else { return false };
+    fn change(&mut self, number: u32, change: impl FnOnce(&mut TaskRecord)) -> bool {
+        let Some(record) = &mut self.places[number as usize].record else { return false };
         let before = record.due_at();
         change(record);
         let over = record.is_over();
         let after = record.due_at().filter(|_| !over);
-        if over {
-            self.tasks.remove(id);
+        if before != after {
+            self.agenda.put(number, after);
         }
-        self.index(id, before, after);
+        if over {
+            self.places[number as usize].record = None;
+            self.free_if_unused(number);
+        }
         over
     }
 
-    /// Moves a task to its new place among the due ones.
-    fn index(&mut self, id: &TaskId, before: Option<DateTime<Utc>>, after: Option<DateTime<Utc>>) {
-        if before == after {
-            return;
+    fn find(&self, filter: &RunFilter) -> Vec<RunRecord> {
+        match &filter.task {
+            None => self.history.find(filter, None),
+            Some(task) => {
+                let number = self.numbers.get(task).copied();
+                number.map(|number| self.history.find(filter, Some(number))).unwrap_or_default()
+            }
         }
-        if let Some(before) = before {
-            self.due.remove(&(before, id.clone()));
+    }
+
+    /// The number of a task that is there.
+    fn find_task(&self, key: StoreKey, id: &TaskId) -> Option<u32> {
+        let by_key = u32::try_from(key.0).ok().filter(|number| {
+            let place = self.places.get(*number as usize);
+            place.is_some_and(|place| place.record.is_some() && place.id == *id)
+        });
+        by_key.or_else(|| self.numbers.get(id).copied())
+    }
+
+    /// The number of this id; a new one where it has none.
+    fn number(&mut self, id: &TaskId) -> u32 {
+        if let Some(number) = self.numbers.get(id) {
+            return *number;
         }
-        self.due.extend(after.map(|after| (after, id.clone())));
+        let place = Place { id: id.clone(), record: None, open: Vec::new() };
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.places[number as usize] = place;
+                number
+            }
+            None => {
+                self.places.push(place);
+                (self.places.len() - 1) as u32
+            }
+        };
+        self.numbers.insert(id.clone(), number);
+        number
+    }
+
+    /// Gives back the number of a task that is gone, its history too.
+    fn free_if_unused(&mut self, number: u32) {
+        let place = &self.places[number as usize];
+        if place.record.is_none() && self.history.is_empty(number) && self.numbers.remove(&place.id).is_some()
+        {
+            self.free.push(number);
+        }
     }
 }

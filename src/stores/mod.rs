@@ -1,5 +1,6 @@
 //! Claim: where tasks, their history and the decisions about them live.
 
+mod agenda;
 mod history;
 mod memory;
 
@@ -9,7 +10,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::task::{RunId, RunRecord, RunStatus, Schedule, TaskDefinition, TaskId, TaskRecord, Waiting};
+use crate::task::{
+    RunId, RunRecord, RunStatus, Schedule, StoreKey, TaskDefinition, TaskId, TaskRecord, Waiting,
+};
 
 pub use memory::MemoryStore;
 
@@ -92,6 +95,8 @@ pub enum Query {
 /// Decisions about one task's due occurrences, to be written in one step or not at all.
 #[derive(Clone, Debug)]
 pub struct Claim {
+    /// The task's key as it was read.
+    pub key: StoreKey,
     /// The task as it was read.
     pub definition: Arc<TaskDefinition>,
     /// The schedule after the decisions; its version is one more than the one they were planned from.
@@ -117,6 +122,8 @@ pub enum ClaimOutcome {
 /// The end of a run.
 #[derive(Clone, Debug)]
 pub struct Finish {
+    /// The key of the run's task as it was read.
+    pub key: StoreKey,
     /// The run as it ended.
     pub run: RunRecord,
     /// The run that tries it again, in its place among the task's running ones.

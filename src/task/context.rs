@@ -1,16 +1,18 @@
 //! What a handler can know of its own run.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::id::{RunId, TaskId};
+use super::handler::Call;
+use super::id::{RunId, TaskId, Ticket};
 use super::live::Live;
 use super::provided::Provided;
 use super::record::{Occurrence, TaskDefinition};
+use super::report::Reports;
 use crate::Scheduler;
 use crate::clock::Clock;
 
@@ -26,29 +28,70 @@ struct Inner {
     definition: Arc<TaskDefinition>,
     occurrence: Occurrence,
     run_id: RunId,
-    started_at: DateTime<Utc>,
-    surroundings: Arc<Surroundings>,
-    live: Arc<Live>,
+    ticket: Ticket,
+    batch: Arc<Batch>,
+    /// Which of the batch's handlers; `None`: it is not in this program.
+    call: Option<usize>,
+    live: Live,
 }
 
 /// What all runs of a scheduler share.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
-    pub(crate) provided: Provided,
+    pub(crate) provided: Arc<Provided>,
     pub(crate) scheduler: Scheduler,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Who hears how they end.
+    pub(crate) reports: Weak<dyn Reports>,
+}
+
+/// What the runs that are dispatched together share.
+///
+/// They could all share one of these, and each its handler by an `Arc` of its own. But then the threads that start and
+/// end runs would all write the same few counters, and wait for each other's caches at each of them: that doubled what a
+/// run costs.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) surroundings: Surroundings,
+    /// The handlers that occur in it.
+    pub(crate) calls: Vec<Call>,
 }
 
 impl Run {
     pub(crate) fn new(
         definition: Arc<TaskDefinition>,
         occurrence: Occurrence,
-        run_id: RunId,
-        surroundings: Arc<Surroundings>,
-        live: Arc<Live>,
+        (run_id, ticket): (RunId, Ticket),
+        batch: Arc<Batch>,
+        call: Option<usize>,
     ) -> Self {
-        let started_at = live.started_at().unwrap_or(occurrence.due);
-        Self(Arc::new(Inner { definition, occurrence, run_id, started_at, surroundings, live }))
+        let live = Live::new(batch.surroundings.clock.busy());
+        Self(Arc::new(Inner { definition, occurrence, run_id, ticket, batch, call, live }))
+    }
+
+    pub(crate) fn live(&self) -> &Live {
+        &self.0.live
+    }
+
+    pub(crate) fn id(&self) -> RunId {
+        self.0.run_id
+    }
+
+    pub(crate) fn ticket(&self) -> Ticket {
+        self.0.ticket
+    }
+
+    pub(crate) fn definition(&self) -> &TaskDefinition {
+        &self.0.definition
+    }
+
+    pub(crate) fn surroundings(&self) -> &Surroundings {
+        &self.0.batch.surroundings
+    }
+
+    /// What it calls; `None`: its handler is not in this program.
+    pub(crate) fn call(&self) -> Option<&Call> {
+        self.0.call.map(|call| &self.0.batch.calls[call])
     }
 
     /// The run as the handler's [`TaskContext`].
@@ -63,7 +106,7 @@ impl Run {
 
     /// What the application gave its tasks.
     pub fn provided(&self) -> &Provided {
-        &self.0.surroundings.provided
+        &self.surroundings().provided
     }
 }
 
@@ -95,7 +138,7 @@ impl TaskContext {
 
     /// When the handler was started.
     pub fn started_at(&self) -> DateTime<Utc> {
-        self.0.started_at
+        self.0.live.started_at().unwrap_or(self.0.occurrence.due)
     }
 
     /// 1 for the first attempt.
@@ -118,20 +161,20 @@ impl TaskContext {
 
     /// Whether the run should stop, because its `timeout` is over, too; for handlers that can't await.
     pub fn is_cancelled(&self) -> bool {
-        let Inner { live, surroundings, .. } = &*self.0;
-        live.is_cancelled() || live.deadline().is_some_and(|deadline| deadline <= surroundings.clock.now())
+        let live = &self.0.live;
+        live.is_cancelled() || live.deadline().is_some_and(|deadline| deadline <= self.now())
     }
 
     /// The time by the scheduler's clock.
     pub fn now(&self) -> DateTime<Utc> {
-        self.0.surroundings.clock.now()
+        self.0.batch.surroundings.clock.now()
     }
 
     /// Waits for `duration` by the scheduler's clock, so that a test's clock moves it too.
     ///
     /// Dropping the future is harmless.
     pub async fn sleep(&self, duration: Duration) {
-        let clock = &self.0.surroundings.clock;
+        let clock = &self.0.batch.surroundings.clock;
         let deadline = crate::clock::after(clock.now(), duration);
         while clock.now() < deadline {
             self.0.live.busy.asleep(clock.sleep_until(deadline)).await;
@@ -140,7 +183,7 @@ impl TaskContext {
 
     /// The scheduler that runs this.
     pub fn scheduler(&self) -> Scheduler {
-        self.0.surroundings.scheduler.clone()
+        self.0.batch.surroundings.scheduler.clone()
     }
 }
 
@@ -150,7 +193,7 @@ impl fmt::Debug for Inner {
             .field("task", &self.definition.id)
             .field("run_id", &self.run_id)
             .field("occurrence", &self.occurrence)
-            .field("started_at", &self.started_at)
+            .field("started_at", &self.live.started_at())
             .finish_non_exhaustive()
     }
 }

@@ -87,6 +87,23 @@ impl RunId {
     }
 }
 
+/// Where a scheduler keeps a run that goes on. It is given away again when the run is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket(u32);
+
+impl Ticket {
+    /// No ticket comes after this one.
+    pub(crate) const LAST: Self = Self(u32::MAX);
+
+    pub(crate) fn new(index: usize) -> Self {
+        Self(u32::try_from(index).expect("four billion runs at once don't fit in memory"))
+    }
+
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)

@@ -10,6 +10,7 @@ mod options;
 mod provided;
 mod record;
 mod registry;
+mod report;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,16 +29,18 @@ pub use id::{RunId, TaskId};
 pub use options::TaskDefaults;
 pub use provided::{Missing, Provided};
 pub use record::{
-    Count, Occurrence, Overlap, Rules, RunRecord, RunStatus, Schedule, TaskDefinition, TaskRecord, Waiting,
+    Count, Occurrence, Overlap, Rules, RunRecord, RunStatus, Schedule, StoreKey, TaskDefinition, TaskRecord,
+    Waiting,
 };
 pub use registry::{Returned, TaskEntry, Unkept, argument, async_task, blocking_task, finish, outcome};
 
-pub(crate) use context::Surroundings;
+pub(crate) use context::{Batch, Surroundings};
 pub(crate) use handler::{BlockingCall, BoxFuture, Call, Handler, Outcome, in_words};
-pub(crate) use live::Live;
+pub(crate) use id::Ticket;
 pub(crate) use mistake::Mistake;
 pub(crate) use options::{Options, option_methods};
 pub(crate) use registry::declared_tasks;
+pub(crate) use report::{Ended, Report, Reports};
 
 /// A handler bound to a trigger, arguments and options: what [`Scheduler::add_task`](crate::Scheduler::add_task) takes.
 ///
@@ -259,6 +262,7 @@ impl Task {
             definition: Arc::new(definition),
             schedule: Schedule::new(next_run_time, paused),
             waiting: Vec::new(),
+            key: StoreKey::default(),
         })
     }
 }

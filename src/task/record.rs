@@ -20,7 +20,15 @@ pub struct TaskRecord {
     pub schedule: Schedule,
     /// Occurrences that wait for a place among its runs, the oldest first.
     pub waiting: Vec<Waiting>,
+    /// What its store knows it by.
+    pub key: StoreKey,
 }
+
+/// A store's own number for a task, such as that of a row: it comes back with what is decided about the task, so that the
+/// store need not look for it by its id. A hint: a key may be of a task that is gone, and a store that has no use for
+/// them leaves it 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreKey(pub u64);
 
 /// An occurrence that waits until a run of its task has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

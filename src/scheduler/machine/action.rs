@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::events::Event;
 use crate::stores::{Claim, Finish};
-use crate::task::{Occurrence, RunId, TaskDefinition};
+use crate::task::{Occurrence, RunId, TaskDefinition, Ticket};
 
 /// What the machine wants done.
 #[derive(Debug)]
@@ -16,9 +16,9 @@ pub(crate) enum Action {
     /// Hand these runs to their executors; each ends with an [`Input::Ended`](super::Input::Ended).
     Dispatch(Vec<Dispatch>),
     /// Tell these runs to stop.
-    Cancel(Vec<RunId>),
+    Cancel(Vec<Ticket>),
     /// Drop the handlers of these runs.
-    Abort(Vec<RunId>),
+    Abort(Vec<Ticket>),
     /// Tell those who listen.
     Emit(Event),
 }
@@ -41,5 +41,6 @@ pub(crate) enum Question {
 pub(crate) struct Dispatch {
     pub(crate) definition: Arc<TaskDefinition>,
     pub(crate) run: RunId,
+    pub(crate) ticket: Ticket,
     pub(crate) occurrence: Occurrence,
 }

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::executors::Report;
 use crate::stores::{Claim, ClaimOutcome, Finish, FinishOutcome, StoreError};
-use crate::task::{RunId, RunRecord, TaskDefinition, TaskRecord};
+use crate::task::{Report, RunId, RunRecord, StoreKey, TaskDefinition, TaskRecord};
 
 /// What the machine hears: answers to its actions, ends of runs, and what users want.
 #[derive(Debug)]
@@ -20,11 +19,11 @@ pub(crate) enum Input {
     /// Decide nothing from now on; runs that are going on go on.
     Pause,
     /// A run was claimed by hand.
-    ClaimedByHand(Arc<str>, Arc<TaskDefinition>, Box<RunRecord>),
+    ClaimedByHand(Arc<str>, StoreKey, Arc<TaskDefinition>, Box<RunRecord>),
     /// A run is to stop.
     Cancel(RunId),
-    /// A run that was dispatched has ended.
-    Ended(Report),
+    /// Runs that were dispatched have ended.
+    Ended(Vec<Report>),
     /// Decide nothing more, for good: what has not started will not.
     Stop,
     /// Runs that have not ended by now never will: they are lost.

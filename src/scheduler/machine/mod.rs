@@ -14,6 +14,7 @@ mod due;
 mod input;
 mod overlap;
 mod plan;
+mod running;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -23,15 +24,18 @@ use chrono::{DateTime, Utc};
 
 use crate::clock::after;
 use crate::events::{Event, EventMask};
-use crate::executors::{Ended, Report};
 use crate::stores::{Claim, ClaimOutcome, Finish, FinishOutcome, StoreError};
-use crate::task::{Occurrence, Overlap, RunId, RunRecord, RunStatus, TaskDefinition, TaskRecord};
+use crate::task::{
+    Ended, Occurrence, Overlap, Report, RunId, RunRecord, RunStatus, StoreKey, TaskDefinition, TaskRecord,
+    Ticket,
+};
 
 pub(crate) use action::{Action, Dispatch, Question};
 pub(crate) use input::{Answer, Input};
 pub(crate) use plan::{plan_by_hand, plan_missed};
 
 use desk::Desk;
+use running::{Running, RunningRuns};
 
 /// How many due tasks one question asks for: the first of a herd run while the next are being decided.
 const BATCH: usize = 200;
@@ -49,24 +53,16 @@ pub(crate) struct Machine {
     /// When deciding began; `None`: paused or stopping.
     deciding_since: Option<DateTime<Utc>>,
     desks: BTreeMap<Arc<str>, Desk>,
-    /// Claimed runs that have not ended.
-    running: BTreeMap<RunId, Running>,
+    running: RunningRuns,
     /// Claimed runs that start later: jitter holds them back, or they try again what failed.
     delayed: BTreeMap<(DateTime<Utc>, RunId), Dispatch>,
     /// When runs that were told to stop are aborted.
-    aborts: BTreeSet<(DateTime<Utc>, RunId)>,
+    aborts: BTreeSet<(DateTime<Utc>, RunId, Ticket)>,
     /// What the retries that are being written will run.
-    retries: BTreeMap<RunId, Arc<TaskDefinition>>,
+    retries: BTreeMap<RunId, (StoreKey, Arc<TaskDefinition>)>,
     actions: VecDeque<Action>,
     /// The kinds of events that somebody hears: no others are made.
     heard: EventMask,
-}
-
-#[derive(Debug)]
-struct Running {
-    store: Arc<str>,
-    definition: Arc<TaskDefinition>,
-    record: RunRecord,
 }
 
 /// Names runs, one unlike the other.
@@ -92,7 +88,7 @@ impl Machine {
             store_retry_interval,
             deciding_since: None,
             desks: BTreeMap::new(),
-            running: BTreeMap::new(),
+            running: RunningRuns::default(),
             delayed: BTreeMap::new(),
             aborts: BTreeSet::new(),
             retries: BTreeMap::new(),
@@ -114,12 +110,12 @@ impl Machine {
             }
             Input::Pause => self.deciding_since = None,
             Input::Stop => self.stop(now),
-            Input::ClaimedByHand(store, definition, run) => {
-                let dispatched = self.submit(&store, &definition, *run, now);
+            Input::ClaimedByHand(store, key, definition, run) => {
+                let dispatched = self.submit(&store, key, &definition, *run, now);
                 self.actions.push_back(Action::Dispatch(vec![dispatched]));
             }
             Input::Cancel(run) => self.cancel(run, now),
-            Input::Ended(report) => self.end(report),
+            Input::Ended(reports) => reports.into_iter().for_each(|report| self.end(report)),
             Input::GiveUp => self.give_up(now),
             Input::Answer(store, answer) => self.answer(&store, answer, now),
         }
@@ -152,7 +148,7 @@ impl Machine {
         let desks =
             self.desks.values().flat_map(|desk| [desk.timeout().filter(|_| deciding), desk.finish_after]);
         let released = self.delayed.first_key_value().map(|((at, _), _)| *at);
-        let abort = self.aborts.first().map(|(at, _)| *at);
+        let abort = self.aborts.first().map(|(at, ..)| *at);
         desks.chain([released.filter(|_| deciding), abort]).flatten().min()
     }
 
@@ -244,7 +240,7 @@ impl Machine {
             }
             for entry in claim.entries {
                 if entry.status == RunStatus::Claimed {
-                    let dispatch = self.submit(store, &definition, entry, now);
+                    let dispatch = self.submit(store, claim.key, &definition, entry, now);
                     match start_time(&dispatch, &definition) {
                         start if start > now => drop(self.delayed.insert((start, dispatch.run), dispatch)),
                         _ => dispatched.push(dispatch),
@@ -270,10 +266,16 @@ impl Machine {
     /// Makes room for what has begun to wait, where the task's overlap says so.
     fn make_room(&mut self, store: &Arc<str>, definition: &TaskDefinition, now: DateTime<Utc>) {
         let of_task = |running: &Running| running.store == *store && running.definition.id == definition.id;
-        let others: Vec<_> = self.running.iter().filter(|(_, run)| of_task(run)).map(|(id, _)| *id).collect();
+        let others = self.running.iter().filter(|(_, run)| of_task(run));
         match definition.rules.overlap {
-            Overlap::CancelOther => others.into_iter().for_each(|run| self.cancel(run, now)),
-            Overlap::AbortOther => self.actions.push_back(Action::Abort(others)),
+            Overlap::CancelOther => {
+                let others: Vec<_> = others.map(|(_, run)| run.record.id).collect();
+                others.into_iter().for_each(|run| self.cancel(run, now));
+            }
+            Overlap::AbortOther => {
+                let others = others.map(|(ticket, _)| ticket).collect();
+                self.actions.push_back(Action::Abort(others));
+            }
             Overlap::Skip | Overlap::Queue | Overlap::QueueAll | Overlap::Allow => {}
         }
     }
@@ -281,22 +283,26 @@ impl Machine {
     /// Tells a run to stop, and aborts it if it goes on. One that has not started never will.
     fn cancel(&mut self, run: RunId, now: DateTime<Utc>) {
         let delayed = self.delayed.keys().find(|(_, delayed)| *delayed == run).copied();
-        if let Some(place) = delayed {
-            self.delayed.remove(&place);
+        if let Some(Dispatch { ticket, .. }) = delayed.and_then(|place| self.delayed.remove(&place)) {
             let ended = Ended::Aborted("cancelled before it started".to_owned());
-            self.end(Report { run, started_at: None, finished_at: now, ended });
-        } else if self.running.contains_key(&run) {
-            self.actions.push_back(Action::Cancel(vec![run]));
-            self.aborts.insert((after(now, ABORT_GRACE), run));
+            self.end(Report { run, ticket, started_at: None, finished_at: now, ended });
+        } else if let Some(ticket) = self.running.find(run) {
+            self.actions.push_back(Action::Cancel(vec![ticket]));
+            self.aborts.insert((after(now, ABORT_GRACE), run, ticket));
         }
     }
 
     /// Aborts the runs that were told to stop and go on.
     fn abort_due(&mut self, now: DateTime<Utc>) {
-        let later = self.aborts.split_off(&(now, RunId::LAST));
-        let due = std::mem::replace(&mut self.aborts, later);
-        let going_on: Vec<_> =
-            due.into_iter().map(|(_, run)| run).filter(|run| self.running.contains_key(run)).collect();
+        if self.aborts.is_empty() {
+            return;
+        }
+        let later = self.aborts.split_off(&(now, RunId::LAST, Ticket::LAST));
+        let due = std::mem::replace(&mut self.aborts, later).into_iter();
+        let going_on: Vec<_> = due
+            .filter(|(_, run, ticket)| self.running.contains(*ticket, *run))
+            .map(|(_, _, ticket)| ticket)
+            .collect();
         if !going_on.is_empty() {
             self.actions.push_back(Action::Abort(going_on));
         }
@@ -313,6 +319,7 @@ impl Machine {
     fn submit(
         &mut self,
         store: &Arc<str>,
+        key: StoreKey,
         definition: &Arc<TaskDefinition>,
         record: RunRecord,
         now: DateTime<Utc>,
@@ -324,15 +331,15 @@ impl Machine {
             self.emit(event);
         }
         let (run, occurrence) = (record.id, record.occurrence);
-        self.running.insert(run, Running { store: store.clone(), definition: definition.clone(), record });
-        Dispatch { definition: definition.clone(), run, occurrence }
+        let definition = definition.clone();
+        let running = Running { store: store.clone(), key, definition: definition.clone(), record };
+        Dispatch { definition, run, ticket: self.running.insert(running), occurrence }
     }
 
     /// A run has ended: to be written. A report of a run that is over already changes nothing.
     fn end(&mut self, report: Report) {
-        let Some(Running { store, definition, mut record }) = self.running.remove(&report.run) else {
-            return;
-        };
+        let Some(mut running) = self.running.remove(report.ticket, report.run) else { return };
+        let record = &mut running.record;
         record.started_at = report.started_at;
         record.finished_at = Some(report.finished_at);
         (record.status, record.value, record.error) = match report.ended {
@@ -342,11 +349,11 @@ impl Machine {
             }
             Ended::Aborted(reason) => (RunStatus::Cancelled, None, Some(reason)),
         };
-        let retry = self.retry(&definition, &record);
+        let retry = self.retry(&running.definition, &running.record);
         if let Some(retry) = &retry {
-            self.retries.insert(retry.id, definition);
+            self.retries.insert(retry.id, (running.key, running.definition.clone()));
         }
-        self.desk(&store).ends.push(Finish { run: record, retry });
+        self.note_end(running, retry);
     }
 
     /// The run that tries a failed one again.
@@ -373,20 +380,20 @@ impl Machine {
     fn stop(&mut self, now: DateTime<Utc>) {
         self.deciding_since = None;
         self.is_stopping = true;
-        for (_, run) in std::mem::take(&mut self.delayed).into_keys() {
+        for Dispatch { run, ticket, .. } in std::mem::take(&mut self.delayed).into_values() {
             let ended = Ended::Aborted("the scheduler stopped before it started".to_owned());
-            self.end(Report { run, started_at: None, finished_at: now, ended });
+            self.end(Report { run, ticket, started_at: None, finished_at: now, ended });
         }
     }
 
     /// What has not ended by now never will.
     fn give_up(&mut self, now: DateTime<Utc>) {
         self.stop(now);
-        for (_, Running { store, mut record, .. }) in std::mem::take(&mut self.running) {
-            record.finished_at = Some(now);
-            record.status = RunStatus::Lost;
-            record.error = Some("it had not ended when the scheduler stopped".to_owned());
-            self.desk(&store).ends.push(Finish { run: record, retry: None });
+        for mut running in std::mem::take(&mut self.running) {
+            running.record.finished_at = Some(now);
+            running.record.status = RunStatus::Lost;
+            running.record.error = Some("it had not ended when the scheduler stopped".to_owned());
+            self.note_end(running, None);
         }
     }
 
@@ -401,14 +408,14 @@ impl Machine {
         if outcomes.iter().any(|outcome| outcome.makes_room) {
             self.look(store);
         }
-        for (Finish { run, retry }, outcome) in ends.into_iter().zip(outcomes) {
+        for (Finish { run, retry, .. }, outcome) in ends.into_iter().zip(outcomes) {
             let removed = outcome
                 .removed
                 .then(|| Event::new(EventMask::TASK_REMOVED, now).alias(store).task(&run.task));
             let definition = retry.as_ref().and_then(|retry| self.retries.remove(&retry.id));
             match (retry, definition) {
-                (Some(retry), Some(definition)) if outcome.retried => {
-                    self.try_again(store, &definition, run, retry, now);
+                (Some(retry), Some((key, definition))) if outcome.retried => {
+                    self.try_again(store, key, &definition, run, retry, now);
                 }
                 _ => self.tell(store, run, now),
             }
@@ -422,6 +429,7 @@ impl Machine {
     fn try_again(
         &mut self,
         store: &Arc<str>,
+        key: StoreKey,
         definition: &Arc<TaskDefinition>,
         failed: RunRecord,
         retry: RunRecord,
@@ -430,7 +438,7 @@ impl Machine {
         let wait = definition.rules.retry_after(failed.occurrence.attempt).unwrap_or_default();
         let start = after(failed.finished_at.unwrap_or(now), wait);
         self.emit(Event::new(EventMask::TASK_RETRIED, now).alias(store).run(failed));
-        let dispatch = self.submit(store, definition, retry, now);
+        let dispatch = self.submit(store, key, definition, retry, now);
         self.delayed.insert((start, dispatch.run), dispatch);
         if self.is_stopping {
             self.stop(now);
@@ -461,6 +469,12 @@ impl Machine {
 
     fn emit(&mut self, event: Event) {
         self.actions.push_back(Action::Emit(event));
+    }
+
+    /// A run's end is to be written to its store.
+    fn note_end(&mut self, running: Running, retry: Option<RunRecord>) {
+        let store = running.store.clone();
+        self.desk(&store).ends.push(running.finish(retry));
     }
 
     fn desk(&mut self, store: &Arc<str>) -> &mut Desk {

@@ -36,7 +36,8 @@ pub(super) fn plan(
     }
     schedule.version += 1;
     schedule.running = places.running;
-    Some(Claim { definition: task.definition.clone(), schedule, waiting: places.waiting.into(), entries })
+    let waiting = places.waiting.into();
+    Some(Claim { key: task.key, definition: task.definition.clone(), schedule, waiting, entries })
 }
 
 fn decide_due(due: Due, deciding_since: DateTime<Utc>, places: &mut Places, decisions: &mut Decisions<'_>) {
@@ -110,7 +111,8 @@ fn single(
     decisions.make(occurrence, Count::ONE, status, error);
     let entries = decisions.entries;
     let schedule = Schedule { version: schedule.version + 1, ..schedule };
-    Claim { definition: task.definition.clone(), schedule, waiting: task.waiting.clone(), entries }
+    let waiting = task.waiting.clone();
+    Claim { key: task.key, definition: task.definition.clone(), schedule, waiting, entries }
 }
 
 /// The decisions of one claim, as they are made.

@@ -1,0 +1,83 @@
+//! The runs that go on.
+
+use std::sync::Arc;
+
+use crate::stores::Finish;
+use crate::task::{RunId, RunRecord, StoreKey, TaskDefinition, Ticket};
+
+/// Claimed runs that have not ended, each at a place of its own, which its ticket names.
+#[derive(Debug, Default)]
+pub(super) struct RunningRuns {
+    places: Vec<Option<Running>>,
+    free: Vec<Ticket>,
+}
+
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) store: Arc<str>,
+    pub(super) key: StoreKey,
+    pub(super) definition: Arc<TaskDefinition>,
+    pub(super) record: RunRecord,
+}
+
+impl Running {
+    /// The run's end, to be written.
+    pub(super) fn finish(self, retry: Option<RunRecord>) -> Finish {
+        Finish { key: self.key, run: self.record, retry }
+    }
+}
+
+impl IntoIterator for RunningRuns {
+    type Item = Running;
+    type IntoIter = std::iter::Flatten<std::vec::IntoIter<Option<Running>>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.places.into_iter().flatten()
+    }
+}
+
+impl RunningRuns {
+    pub(super) fn insert(&mut self, running: Running) -> Ticket {
+        match self.free.pop() {
+            Some(ticket) => {
+                self.places[ticket.index()] = Some(running);
+                ticket
+            }
+            None => {
+                self.places.push(Some(running));
+                Ticket::new(self.places.len() - 1)
+            }
+        }
+    }
+
+    /// Takes out the run of this ticket; `None` where that is over and another has its place.
+    pub(super) fn remove(&mut self, ticket: Ticket, run: RunId) -> Option<Running> {
+        let place = self.places.get_mut(ticket.index())?;
+        let running = place.take_if(|running| running.record.id == run)?;
+        self.free.push(ticket);
+        Some(running)
+    }
+
+    pub(super) fn contains(&self, ticket: Ticket, run: RunId) -> bool {
+        let place = self.places.get(ticket.index());
+        place.is_some_and(|place| place.as_ref().is_some_and(|running| running.record.id == run))
+    }
+
+    /// The ticket of a run, looked for among all.
+    pub(super) fn find(&self, run: RunId) -> Option<Ticket> {
+        self.iter().find(|(_, running)| running.record.id == run).map(|(ticket, _)| ticket)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Ticket, &Running)> {
+        let places = self.places.iter().enumerate();
+        places.filter_map(|(at, place)| Some((Ticket::new(at), place.as_ref()?)))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,35 @@
+//! How a run ended, for the scheduler that dispatched it.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+
+use super::handler::Outcome;
+use super::id::{RunId, Ticket};
+use crate::clock::Busy;
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) run: RunId,
+    pub(crate) ticket: Ticket,
+    pub(crate) started_at: Option<DateTime<Utc>>,
+    pub(crate) finished_at: DateTime<Utc>,
+    pub(crate) ended: Ended,
+}
+
+/// The ways for a run to end.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    Returned(Outcome),
+    Panicked(String),
+    /// Dropped before it ended, with the reason.
+    Aborted(String),
+    /// Never started, with the reason.
+    Refused(String),
+}
+
+/// Where reports go.
+pub(crate) trait Reports: fmt::Debug + Send + Sync {
+    fn report(&self, report: Report, busy: Busy);
+}
