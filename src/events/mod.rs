@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::sync::Arc;
 
-use crate::task::{RunId, RunRecord, TaskId};
+use crate::task::{RunId, TaskId};
 
 pub(crate) use bus::Bus;
 pub use bus::{EventStream, ListenerId};
@@ -112,17 +112,8 @@ impl Event {
         Self { task_id: Some(id.clone()), ..self }
     }
 
-    /// About an entry of the history.
-    pub(crate) fn run(self, run: RunRecord) -> Self {
-        Self {
-            task_id: Some(run.task),
-            run_id: Some(run.id),
-            scheduled_at: Some(run.occurrence.due),
-            count: u64::from(run.occurrences.at_least),
-            value: run.value,
-            error: run.error,
-            ..self
-        }
+    pub(crate) fn run(self, id: RunId, due: DateTime<Utc>) -> Self {
+        Self { run_id: Some(id), scheduled_at: Some(due), ..self }
     }
 
     pub(crate) fn error(self, error: impl Into<String>) -> Self {

@@ -129,17 +129,10 @@ async fn run_shutdown_tasks(driver: &mut Driver) {
         for task in tasks.iter().filter(|task| task.definition.trigger.at_shutdown() && !task.schedule.paused)
         {
             let Ok(mut claim) = plan_by_hand(task, now, shared.run_id_by_hand()) else { continue };
-            claim.entries.iter_mut().for_each(|run| run.occurrence.by_hand = false);
+            claim.decisions.iter_mut().for_each(|decision| decision.occurrence.by_hand = false);
             if let Ok([ClaimOutcome::Won { .. }]) = store.claim(std::slice::from_ref(&claim)).await.as_deref()
             {
-                for run in claim.entries {
-                    driver.hear(Input::ClaimedByHand(
-                        alias.clone(),
-                        claim.key,
-                        claim.definition.clone(),
-                        Box::new(run),
-                    ));
-                }
+                driver.hear(Input::ClaimedByHand(alias.clone(), Box::new(claim)));
             }
         }
     }

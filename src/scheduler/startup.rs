@@ -13,7 +13,7 @@ use crate::error::StartProblem;
 use crate::events::{Event, EventMask};
 use crate::executors::Executor;
 use crate::panics::note_places;
-use crate::stores::{ClaimOutcome, Edit, EditOutcome, Store, StoreError};
+use crate::stores::{ClaimOutcome, Decision, Edit, EditOutcome, Store, StoreError};
 use crate::task::{
     Handler, Mistake, Provided, Schedule, Task, TaskDefaults, TaskRecord, declared_tasks, digest_of,
 };
@@ -366,8 +366,11 @@ async fn miss(
     let Some(claim) = plan_missed(record, now, shared.run_id_by_hand()) else { return Ok(Vec::new()) };
     let outcome = store.claim(std::slice::from_ref(&claim)).await?;
     let [ClaimOutcome::Won { removed }] = outcome[..] else { return Ok(Vec::new()) };
-    let mut events: Vec<_> =
-        claim.entries.into_iter().map(|run| Event::new(EventMask::TASK_MISSED, now).run(run)).collect();
+    let event = |decision: Decision| {
+        let event = Event::new(EventMask::TASK_MISSED, now).task(record.id());
+        Event { error: decision.reason, ..event.run(decision.run, decision.occurrence.due) }
+    };
+    let mut events: Vec<_> = claim.decisions.into_iter().map(event).collect();
     if removed {
         events.push(Event::new(EventMask::TASK_REMOVED, now).task(record.id()));
     }

@@ -107,14 +107,7 @@ impl Scheduler {
             if outcomes == [ClaimOutcome::Lost] {
                 continue;
             }
-            for run in claim.entries {
-                self.tell(Input::ClaimedByHand(
-                    alias.clone(),
-                    claim.key,
-                    claim.definition.clone(),
-                    Box::new(run),
-                ));
-            }
+            self.tell(Input::ClaimedByHand(alias, Box::new(claim)));
             return Ok(run_id);
         }
     }

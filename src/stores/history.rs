@@ -40,12 +40,17 @@ struct Chain {
 
 /// No entry.
 const NONE: u32 = u32::MAX;
+const TRIES: usize = 16;
+
+type LinkOf = fn(&mut Entry) -> &mut Link;
+const IN_ALL: LinkOf = |entry| &mut entry.in_all;
+const IN_TASK: LinkOf = |entry| &mut entry.in_task;
 
 impl Chain {
     const EMPTY: Self = Self { oldest: NONE, newest: NONE, len: 0 };
 
-    /// Appends an entry; `link` finds an entry's link of this chain.
-    fn push(&mut self, at: u32, entries: &mut [Entry], link: fn(&mut Entry) -> &mut Link) {
+    /// Appends an entry; `link` finds its link of this chain.
+    fn push(&mut self, at: u32, entries: &mut [Entry], link: LinkOf) {
         *link(&mut entries[at as usize]) = Link { older: self.newest, newer: NONE };
         match self.newest {
             NONE => self.oldest = at,
@@ -55,7 +60,7 @@ impl Chain {
         self.len += 1;
     }
 
-    fn remove(&mut self, at: u32, entries: &mut [Entry], link: fn(&mut Entry) -> &mut Link) {
+    fn remove(&mut self, at: u32, entries: &mut [Entry], link: LinkOf) {
         let Link { older, newer } = *link(&mut entries[at as usize]);
         match older {
             NONE => self.oldest = newer,
@@ -80,31 +85,46 @@ impl History {
         if self.of_task.len() <= task as usize {
             self.of_task.resize(task as usize + 1, Chain::EMPTY);
         }
-        let of_task = self.of_task[task as usize];
         let link = Link { older: NONE, newer: NONE };
         let entry = Entry { run, task, in_all: link, in_task: link };
-        let mut loser = None;
-        let at = if of_task.len as usize >= self.a_task {
-            self.replace(of_task.oldest, entry, &mut loser)
-        } else if self.entries.len() >= self.in_all {
-            self.replace(self.all.oldest, entry, &mut loser)
-        } else {
-            self.entries.push(entry);
-            (self.entries.len() - 1) as u32
+        let (at, loser) = match self.superfluous(task) {
+            Some(at) => {
+                let loser = self.entries[at as usize].task;
+                self.all.remove(at, &mut self.entries, IN_ALL);
+                self.of_task[loser as usize].remove(at, &mut self.entries, IN_TASK);
+                self.entries[at as usize] = entry;
+                (at, Some(loser))
+            }
+            None => {
+                self.entries.push(entry);
+                ((self.entries.len() - 1) as u32, None)
+            }
         };
-        self.all.push(at, &mut self.entries, |entry| &mut entry.in_all);
-        self.of_task[task as usize].push(at, &mut self.entries, |entry| &mut entry.in_task);
+        self.all.push(at, &mut self.entries, IN_ALL);
+        self.of_task[task as usize].push(at, &mut self.entries, IN_TASK);
         (at, loser)
     }
 
-    /// Puts an entry in the place of one that goes.
-    fn replace(&mut self, at: u32, entry: Entry, loser: &mut Option<u32>) -> u32 {
-        let task = self.entries[at as usize].task;
-        self.all.remove(at, &mut self.entries, |entry| &mut entry.in_all);
-        self.of_task[task as usize].remove(at, &mut self.entries, |entry| &mut entry.in_task);
-        self.entries[at as usize] = entry;
-        *loser = Some(task);
-        at
+    /// The entry in whose place the next one of a task comes. Entries of runs that go on are not superfluous, however old:
+    /// they go to the end of the line.
+    fn superfluous(&mut self, task: u32) -> Option<u32> {
+        let (chain, link) = if self.of_task[task as usize].len as usize >= self.a_task {
+            (&mut self.of_task[task as usize], IN_TASK)
+        } else if self.entries.len() >= self.in_all {
+            (&mut self.all, IN_ALL)
+        } else {
+            return None;
+        };
+        // Where nearly all go on, there may be a few entries more.
+        for _ in 0..TRIES {
+            let oldest = chain.oldest;
+            if self.entries[oldest as usize].run.status.is_final() {
+                return Some(oldest);
+            }
+            chain.remove(oldest, &mut self.entries, link);
+            chain.push(oldest, &mut self.entries, link);
+        }
+        None
     }
 
     /// The entry at this place, where it is still the one of this run.

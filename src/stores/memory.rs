@@ -195,8 +195,8 @@ impl Kept {
             Some(record) if record.schedule.version + 1 == claim.schedule.version => {}
             _ => return ClaimOutcome::Lost,
         }
-        for entry in &claim.entries {
-            self.note(number, entry);
+        for decision in &claim.decisions {
+            self.note(number, claim.entry(decision));
         }
         let removed = self.change(number, |record| {
             record.schedule = claim.schedule;
@@ -205,17 +205,19 @@ impl Kept {
         ClaimOutcome::Won { removed }
     }
 
-    fn finish(&mut self, Finish { key, run, retry }: &Finish) -> FinishOutcome {
+    fn finish(&mut self, finish: &Finish) -> FinishOutcome {
         let mut outcome = FinishOutcome { retried: false, makes_room: false, removed: false };
-        let task = self.find_task(*key, &run.task);
-        let counted = |number: &u32| self.places[*number as usize].open.iter().any(|open| open.run == run.id);
-        let Some(number) = task.filter(counted) else {
-            self.finish_orphan(run);
-            return outcome;
-        };
-        self.note(number, run);
-        if let Some(retry) = retry {
-            self.note(number, retry);
+        let Finish { key, run, .. } = finish;
+        let task = self.find_task(*key, &finish.definition.id);
+        let closed = task.and_then(|number| Some((number, self.close(number, *run)?)));
+        // A run of a task that was deleted meanwhile is counted nowhere.
+        let entry = closed.map(|(_, entry)| entry).or_else(|| self.orphans.remove(run));
+        if let Some(entry) = entry.and_then(|entry| self.history.at(entry, *run)) {
+            finish.end.write(entry);
+        }
+        let Some((number, _)) = closed else { return outcome };
+        if let Some(retry) = &finish.retry {
+            self.note(number, finish.entry(retry));
             self.change(number, |record| record.schedule = record.schedule.with_run_retried());
             outcome.retried = true;
         } else {
@@ -227,46 +229,33 @@ impl Kept {
         outcome
     }
 
-    /// The end of a run whose task was deleted meanwhile.
-    fn finish_orphan(&mut self, run: &RunRecord) {
-        let entry = self.orphans.remove(&run.id);
-        match entry.and_then(|entry| self.history.at(entry, run.id)) {
-            Some(entry) => *entry = run.clone(),
-            None => {
-                let number = self.number(&run.task);
-                self.add(number, run);
-            }
-        }
-    }
-
     /// Notes an entry as it stands now.
-    fn note(&mut self, number: u32, run: &RunRecord) {
-        let open = &mut self.places[number as usize].open;
-        let known = open.iter().position(|open| open.run == run.id);
-        if let Some(known) = known
-            && let Some(entry) = self.history.at(open[known].entry, run.id)
-        {
-            *entry = run.clone();
-            if run.status.is_final() {
-                open.swap_remove(known);
+    fn note(&mut self, number: u32, run: RunRecord) {
+        let (id, is_final) = (run.id, run.status.is_final());
+        let known = self.close(number, id);
+        let entry = match known.and_then(|entry| Some((entry, self.history.at(entry, id)?))) {
+            Some((entry, known)) => {
+                *known = run;
+                entry
             }
-            return;
-        }
-        if let Some(known) = known {
-            open.swap_remove(known);
-        }
-        let entry = self.add(number, run);
-        if !run.status.is_final() {
-            self.places[number as usize].open.push(Open { run: run.id, entry });
+            None => {
+                let (entry, loser) = self.history.add(number, run);
+                if let Some(loser) = loser {
+                    self.free_if_unused(loser);
+                }
+                entry
+            }
+        };
+        if !is_final {
+            self.places[number as usize].open.push(Open { run: id, entry });
         }
     }
 
-    fn add(&mut self, number: u32, run: &RunRecord) -> u32 {
-        let (entry, loser) = self.history.add(number, run.clone());
-        if let Some(loser) = loser {
-            self.free_if_unused(loser);
-        }
-        entry
+    /// Where the entry of an open run stands, which is open no longer.
+    fn close(&mut self, number: u32, run: RunId) -> Option<u32> {
+        let open = &mut self.places[number as usize].open;
+        let at = open.iter().position(|open| open.run == run)?;
+        Some(open.swap_remove(at).entry)
     }
 
     /// Changes a task and removes it where that was the last of it: then it answers true.

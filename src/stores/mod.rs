@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 
 use crate::task::{
-    RunId, RunRecord, RunStatus, Schedule, StoreKey, TaskDefinition, TaskId, TaskRecord, Waiting,
+    Count, Occurrence, RunId, RunRecord, RunStatus, Schedule, StoreKey, TaskDefinition, TaskId, TaskRecord, Waiting,
 };
 
 pub use memory::MemoryStore;
@@ -103,8 +104,43 @@ pub struct Claim {
     pub schedule: Schedule,
     /// What waits for a place after the decisions.
     pub waiting: Vec<Waiting>,
-    /// The decisions: runs to start, and what was coalesced, missed or skipped.
-    pub entries: Vec<RunRecord>,
+    /// When it was decided.
+    pub decided_at: DateTime<Utc>,
+    /// Runs to start, and what was coalesced, missed or skipped.
+    pub decisions: Vec<Decision>,
+}
+
+impl Claim {
+    /// The entry of the history that a decision makes, in the place of the one of the same run, where there is one.
+    pub fn entry(&self, decision: &Decision) -> RunRecord {
+        RunRecord {
+            id: decision.run,
+            task: self.definition.id.clone(),
+            occurrence: decision.occurrence,
+            occurrences: decision.occurrences,
+            status: decision.status,
+            decided_at: self.decided_at,
+            started_at: None,
+            finished_at: None,
+            value: None,
+            error: decision.reason.clone(),
+        }
+    }
+}
+
+/// What becomes of an occurrence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The run that it is, or would have been.
+    pub run: RunId,
+    /// The occurrence. Where the decision is about several: the latest of them.
+    pub occurrence: Occurrence,
+    /// How many occurrences it is about.
+    pub occurrences: Count,
+    /// Claimed or queued, or why it does not run.
+    pub status: RunStatus,
+    /// The reason in words, where it does not run at once.
+    pub reason: Option<String>,
 }
 
 /// What became of a [`Claim`].
@@ -124,10 +160,69 @@ pub enum ClaimOutcome {
 pub struct Finish {
     /// The key of the run's task as it was read.
     pub key: StoreKey,
-    /// The run as it ended.
-    pub run: RunRecord,
+    /// The run's task.
+    pub definition: Arc<TaskDefinition>,
+    /// The run.
+    pub run: RunId,
+    /// The occurrence that it executed.
+    pub occurrence: Occurrence,
+    /// How it ended.
+    pub end: RunEnd,
     /// The run that tries it again, in its place among the task's running ones.
-    pub retry: Option<RunRecord>,
+    pub retry: Option<Retry>,
+}
+
+impl Finish {
+    /// The entry of the history that the retry makes.
+    pub fn entry(&self, retry: &Retry) -> RunRecord {
+        RunRecord {
+            id: retry.run,
+            task: self.definition.id.clone(),
+            occurrence: retry.occurrence,
+            occurrences: Count::ONE,
+            status: RunStatus::Claimed,
+            decided_at: self.end.finished_at,
+            started_at: None,
+            finished_at: None,
+            value: None,
+            error: None,
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunEnd {
+    /// How it stands, for good.
+    pub status: RunStatus,
+    /// When the handler was started; `None`: it was not.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: DateTime<Utc>,
+    /// What the handler returned, where it returned something.
+    pub value: Option<Value>,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+impl RunEnd {
+    /// Writes it on the run's entry.
+    pub fn write(&self, entry: &mut RunRecord) {
+        entry.status = self.status;
+        entry.started_at = self.started_at;
+        entry.finished_at = Some(self.finished_at);
+        entry.value.clone_from(&self.value);
+        entry.error.clone_from(&self.error);
+    }
+}
+
+/// A run that tries a failed one again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// The new run.
+    pub run: RunId,
+    /// The occurrence, its next attempt.
+    pub occurrence: Occurrence,
 }
 
 /// What became of a run's end.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::stores::{Claim, ClaimOutcome, Finish, FinishOutcome, StoreError};
-use crate::task::{Report, RunId, RunRecord, StoreKey, TaskDefinition, TaskRecord};
+use crate::task::{Report, RunId, TaskRecord};
 
 /// What the machine hears: answers to its actions, ends of runs, and what users want.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(crate) enum Input {
     /// Decide nothing from now on; runs that are going on go on.
     Pause,
     /// A run was claimed by hand.
-    ClaimedByHand(Arc<str>, StoreKey, Arc<TaskDefinition>, Box<RunRecord>),
+    ClaimedByHand(Arc<str>, Box<Claim>),
     /// A run is to stop.
     Cancel(RunId),
     /// Runs that were dispatched have ended.

@@ -24,9 +24,11 @@ use chrono::{DateTime, Utc};
 
 use crate::clock::after;
 use crate::events::{Event, EventMask};
-use crate::stores::{Claim, ClaimOutcome, Finish, FinishOutcome, StoreError};
+use crate::stores::{
+    Claim, ClaimOutcome, Decision, Finish, FinishOutcome, Retry, RunEnd, StoreError,
+};
 use crate::task::{
-    Ended, Occurrence, Overlap, Report, RunId, RunRecord, RunStatus, StoreKey, TaskDefinition, TaskRecord,
+    Ended, Occurrence, Overlap, Report, RunId, RunStatus, StoreKey, TaskDefinition, TaskRecord,
     Ticket,
 };
 
@@ -58,8 +60,6 @@ pub(crate) struct Machine {
     delayed: BTreeMap<(DateTime<Utc>, RunId), Dispatch>,
     /// When runs that were told to stop are aborted.
     aborts: BTreeSet<(DateTime<Utc>, RunId, Ticket)>,
-    /// What the retries that are being written will run.
-    retries: BTreeMap<RunId, (StoreKey, Arc<TaskDefinition>)>,
     actions: VecDeque<Action>,
     /// The kinds of events that somebody hears: no others are made.
     heard: EventMask,
@@ -91,7 +91,6 @@ impl Machine {
             running: RunningRuns::default(),
             delayed: BTreeMap::new(),
             aborts: BTreeSet::new(),
-            retries: BTreeMap::new(),
             actions: VecDeque::new(),
             heard: EventMask::all(),
         }
@@ -110,10 +109,7 @@ impl Machine {
             }
             Input::Pause => self.deciding_since = None,
             Input::Stop => self.stop(now),
-            Input::ClaimedByHand(store, key, definition, run) => {
-                let dispatched = self.submit(&store, key, &definition, *run, now);
-                self.actions.push_back(Action::Dispatch(vec![dispatched]));
-            }
+            Input::ClaimedByHand(store, claim) => self.dispatch_claimed(&store, *claim, now),
             Input::Cancel(run) => self.cancel(run, now),
             Input::Ended(reports) => reports.into_iter().for_each(|report| self.end(report)),
             Input::GiveUp => self.give_up(now),
@@ -234,33 +230,61 @@ impl Machine {
         let mut dispatched = Vec::with_capacity(claims.len());
         for (claim, outcome) in claims.into_iter().zip(outcomes) {
             let ClaimOutcome::Won { removed } = outcome else { continue };
-            let definition = claim.definition;
-            if claim.entries.iter().any(|entry| entry.status == RunStatus::Queued) {
-                self.make_room(store, &definition, now);
-            }
-            for entry in claim.entries {
-                if entry.status == RunStatus::Claimed {
-                    let dispatch = self.submit(store, claim.key, &definition, entry, now);
-                    match start_time(&dispatch, &definition) {
-                        start if start > now => drop(self.delayed.insert((start, dispatch.run), dispatch)),
-                        _ => dispatched.push(dispatch),
-                    }
-                } else {
-                    self.tell(store, entry, now);
-                }
-            }
-            if *removed {
-                self.emit(Event::new(EventMask::TASK_REMOVED, now).alias(store).task(&definition.id));
+            let removed = removed.then(|| Event::new(EventMask::TASK_REMOVED, now).task(&claim.definition.id));
+            self.carry_out(store, claim, &mut dispatched, now);
+            if let Some(removed) = removed {
+                self.emit(removed.alias(store));
             }
         }
-        if !dispatched.is_empty() {
-            self.actions.push_back(Action::Dispatch(dispatched));
-        }
+        self.dispatch(dispatched);
         let question = match more && self.deciding_since.is_some() {
             true => Question::FindDue { now, limit: BATCH },
             false => Question::FindNextDue,
         };
         self.actions.push_back(Action::Ask(store.clone(), question));
+    }
+
+    /// What a user's claim has won runs at once.
+    fn dispatch_claimed(&mut self, store: &Arc<str>, claim: Claim, now: DateTime<Utc>) {
+        let mut dispatched = Vec::with_capacity(1);
+        self.carry_out(store, claim, &mut dispatched, now);
+        self.dispatch(dispatched);
+    }
+
+    /// Carries out the decisions of a claim that was won.
+    fn carry_out(
+        &mut self,
+        store: &Arc<str>,
+        claim: Claim,
+        dispatched: &mut Vec<Dispatch>,
+        now: DateTime<Utc>,
+    ) {
+        let Claim { key, definition, decisions, .. } = claim;
+        if decisions.iter().any(|decision| decision.status == RunStatus::Queued) {
+            self.make_room(store, &definition, now);
+        }
+        for decision in decisions {
+            let Decision { run, occurrence, occurrences, status, reason } = decision;
+            if status != RunStatus::Claimed {
+                self.tell(store, &definition, run, &occurrence, status, now, |event| {
+                    event.count = occurrences.at_least.into();
+                    event.error = reason;
+                });
+                continue;
+            }
+            let dispatch = self.submit(store, key, &definition, run, occurrence, now);
+            match start_time(&dispatch, &definition) {
+                // What runs at the stop itself does not wait.
+                start if start > now && !self.is_stopping => drop(self.delayed.insert((start, dispatch.run), dispatch)),
+                _ => dispatched.push(dispatch),
+            }
+        }
+    }
+
+    fn dispatch(&mut self, runs: Vec<Dispatch>) {
+        if !runs.is_empty() {
+            self.actions.push_back(Action::Dispatch(runs));
+        }
     }
 
     /// Makes room for what has begun to wait, where the task's overlap says so.
@@ -269,7 +293,7 @@ impl Machine {
         let others = self.running.iter().filter(|(_, run)| of_task(run));
         match definition.rules.overlap {
             Overlap::CancelOther => {
-                let others: Vec<_> = others.map(|(_, run)| run.record.id).collect();
+                let others: Vec<_> = others.map(|(_, run)| run.run).collect();
                 others.into_iter().for_each(|run| self.cancel(run, now));
             }
             Overlap::AbortOther => {
@@ -321,59 +345,48 @@ impl Machine {
         store: &Arc<str>,
         key: StoreKey,
         definition: &Arc<TaskDefinition>,
-        record: RunRecord,
+        run: RunId,
+        occurrence: Occurrence,
         now: DateTime<Utc>,
     ) -> Dispatch {
-        if self.heard.contains(EventMask::TASK_SUBMITTED) {
-            let mut event = Event::new(EventMask::TASK_SUBMITTED, now).alias(store).task(&definition.id);
-            event.run_id = Some(record.id);
-            event.scheduled_at = Some(record.occurrence.due);
-            self.emit(event);
-        }
-        let (run, occurrence) = (record.id, record.occurrence);
-        let definition = definition.clone();
-        let running = Running { store: store.clone(), key, definition: definition.clone(), record };
-        Dispatch { definition, run, ticket: self.running.insert(running), occurrence }
+        self.tell(store, definition, run, &occurrence, RunStatus::Claimed, now, |_| {});
+        let running = Running { store: store.clone(), key, definition: definition.clone(), run, occurrence };
+        let ticket = self.running.insert(running);
+        Dispatch { definition: definition.clone(), run, ticket, occurrence }
     }
 
     /// A run has ended: to be written. A report of a run that is over already changes nothing.
     fn end(&mut self, report: Report) {
-        let Some(mut running) = self.running.remove(report.ticket, report.run) else { return };
-        let record = &mut running.record;
-        record.started_at = report.started_at;
-        record.finished_at = Some(report.finished_at);
-        (record.status, record.value, record.error) = match report.ended {
+        let Some(running) = self.running.remove(report.ticket, report.run) else { return };
+        let (status, value, error) = match report.ended {
             Ended::Returned(Ok(value)) => (RunStatus::Succeeded, value, None),
             Ended::Returned(Err(error)) | Ended::Panicked(error) | Ended::Refused(error) => {
                 (RunStatus::Failed, None, Some(error))
             }
             Ended::Aborted(reason) => (RunStatus::Cancelled, None, Some(reason)),
         };
-        let retry = self.retry(&running.definition, &running.record);
-        if let Some(retry) = &retry {
-            self.retries.insert(retry.id, (running.key, running.definition.clone()));
-        }
-        self.note_end(running, retry);
+        let Report { started_at, finished_at, .. } = report;
+        let retry = self.retry(&running, status);
+        self.write_end(running, RunEnd { status, started_at, finished_at, value, error }, retry);
+    }
+
+    /// A run's end is to be written to its store.
+    fn write_end(&mut self, running: Running, end: RunEnd, retry: Option<Retry>) {
+        let Running { store, key, definition, run, occurrence } = running;
+        self.desk(&store).ends.push(Finish { key, definition, run, occurrence, end, retry });
     }
 
     /// The run that tries a failed one again.
-    fn retry(&mut self, definition: &TaskDefinition, failed: &RunRecord) -> Option<RunRecord> {
-        let attempt = failed.occurrence.attempt;
-        if failed.status != RunStatus::Failed
+    fn retry(&mut self, ended: &Running, status: RunStatus) -> Option<Retry> {
+        let attempt = ended.occurrence.attempt;
+        if status != RunStatus::Failed
             || self.is_stopping
-            || definition.rules.retry_after(attempt).is_none()
+            || ended.definition.rules.retry_after(attempt).is_none()
         {
             return None;
         }
-        Some(RunRecord {
-            id: self.run_ids.next(),
-            occurrence: Occurrence { attempt: attempt + 1, ..failed.occurrence },
-            status: RunStatus::Claimed,
-            started_at: None,
-            finished_at: None,
-            error: None,
-            ..failed.clone()
-        })
+        let occurrence = Occurrence { attempt: attempt + 1, ..ended.occurrence };
+        Some(Retry { run: self.run_ids.next(), occurrence })
     }
 
     /// Nothing more starts: not what jitter holds back, and no retry.
@@ -389,11 +402,11 @@ impl Machine {
     /// What has not ended by now never will.
     fn give_up(&mut self, now: DateTime<Utc>) {
         self.stop(now);
-        for mut running in std::mem::take(&mut self.running) {
-            running.record.finished_at = Some(now);
-            running.record.status = RunStatus::Lost;
-            running.record.error = Some("it had not ended when the scheduler stopped".to_owned());
-            self.note_end(running, None);
+        for running in std::mem::take(&mut self.running) {
+            let error = Some("it had not ended when the scheduler stopped".to_owned());
+            let end =
+                RunEnd { status: RunStatus::Lost, started_at: None, finished_at: now, value: None, error };
+            self.write_end(running, end, None);
         }
     }
 
@@ -408,47 +421,56 @@ impl Machine {
         if outcomes.iter().any(|outcome| outcome.makes_room) {
             self.look(store);
         }
-        for (Finish { run, retry, .. }, outcome) in ends.into_iter().zip(outcomes) {
-            let removed = outcome
-                .removed
-                .then(|| Event::new(EventMask::TASK_REMOVED, now).alias(store).task(&run.task));
-            let definition = retry.as_ref().and_then(|retry| self.retries.remove(&retry.id));
-            match (retry, definition) {
-                (Some(retry), Some((key, definition))) if outcome.retried => {
-                    self.try_again(store, key, &definition, run, retry, now);
-                }
-                _ => self.tell(store, run, now),
+        for (finish, outcome) in ends.into_iter().zip(outcomes) {
+            let removed = outcome.removed.then(|| finish.definition.clone());
+            match finish.retry {
+                Some(retry) if outcome.retried => self.try_again(store, finish, retry, now),
+                _ => self.tell_end(store, finish, now),
             }
             if let Some(removed) = removed {
-                self.emit(removed);
+                self.emit(Event::new(EventMask::TASK_REMOVED, now).alias(store).task(&removed.id));
             }
         }
     }
 
     /// Lets a retry start when its time comes.
-    fn try_again(
-        &mut self,
-        store: &Arc<str>,
-        key: StoreKey,
-        definition: &Arc<TaskDefinition>,
-        failed: RunRecord,
-        retry: RunRecord,
-        now: DateTime<Utc>,
-    ) {
-        let wait = definition.rules.retry_after(failed.occurrence.attempt).unwrap_or_default();
-        let start = after(failed.finished_at.unwrap_or(now), wait);
-        self.emit(Event::new(EventMask::TASK_RETRIED, now).alias(store).run(failed));
-        let dispatch = self.submit(store, key, definition, retry, now);
+    fn try_again(&mut self, store: &Arc<str>, failed: Finish, retry: Retry, now: DateTime<Utc>) {
+        let Finish { key, definition, run, occurrence, end, .. } = failed;
+        let wait = definition.rules.retry_after(occurrence.attempt).unwrap_or_default();
+        let start = after(end.finished_at, wait);
+        let mut event = Event::new(EventMask::TASK_RETRIED, now).alias(store).task(&definition.id);
+        event.error = end.error;
+        self.emit(event.run(run, occurrence.due));
+        let dispatch = self.submit(store, key, &definition, retry.run, retry.occurrence, now);
         self.delayed.insert((start, dispatch.run), dispatch);
         if self.is_stopping {
             self.stop(now);
         }
     }
 
-    /// Tells what became of an occurrence.
-    fn tell(&mut self, store: &Arc<str>, run: RunRecord, now: DateTime<Utc>) {
-        let kind = match run.status {
-            RunStatus::Queued | RunStatus::Claimed | RunStatus::Running => return,
+    fn tell_end(&mut self, store: &Arc<str>, finish: Finish, now: DateTime<Utc>) {
+        let Finish { definition, run, occurrence, end, .. } = finish;
+        self.tell(store, &definition, run, &occurrence, end.status, now, |event| {
+            event.value = end.value;
+            event.error = end.error;
+        });
+    }
+
+    /// Tells what became of an occurrence, where somebody hears it.
+    #[expect(clippy::too_many_arguments, reason = "they are what an event tells")]
+    fn tell(
+        &mut self,
+        store: &Arc<str>,
+        definition: &TaskDefinition,
+        run: RunId,
+        occurrence: &Occurrence,
+        status: RunStatus,
+        now: DateTime<Utc>,
+        say: impl FnOnce(&mut Event),
+    ) {
+        let kind = match status {
+            RunStatus::Queued | RunStatus::Running => return,
+            RunStatus::Claimed => EventMask::TASK_SUBMITTED,
             RunStatus::Succeeded => EventMask::TASK_EXECUTED,
             RunStatus::Failed => EventMask::TASK_ERROR,
             RunStatus::Missed => EventMask::TASK_MISSED,
@@ -458,7 +480,9 @@ impl Machine {
             RunStatus::Lost => EventMask::TASK_LOST,
         };
         if self.heard.contains(kind) {
-            self.emit(Event::new(kind, now).alias(store).run(run));
+            let mut event = Event::new(kind, now).alias(store).task(&definition.id).run(run, occurrence.due);
+            say(&mut event);
+            self.emit(event);
         }
     }
 
@@ -469,12 +493,6 @@ impl Machine {
 
     fn emit(&mut self, event: Event) {
         self.actions.push_back(Action::Emit(event));
-    }
-
-    /// A run's end is to be written to its store.
-    fn note_end(&mut self, running: Running, retry: Option<RunRecord>) {
-        let store = running.store.clone();
-        self.desk(&store).ends.push(running.finish(retry));
     }
 
     fn desk(&mut self, store: &Arc<str>) -> &mut Desk {

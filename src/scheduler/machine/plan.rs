@@ -4,8 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::due::Due;
 use super::overlap::Places;
-use crate::stores::Claim;
-use crate::task::{Count, Occurrence, RunId, RunRecord, RunStatus, Schedule, TaskRecord, Waiting};
+use crate::stores::{Claim, Decision};
+use crate::task::{Count, Occurrence, RunId, RunStatus, Schedule, TaskRecord, Waiting};
 
 /// Decides everything of `task` that is due at `now`, and lets in what waits for a place; `None` where there is nothing.
 ///
@@ -20,7 +20,7 @@ pub(super) fn plan(
     if schedule.paused {
         return None;
     }
-    let mut decisions = Decisions { task, now, run_id, entries: Vec::with_capacity(1) };
+    let mut decisions = Decisions { task, now, run_id, made: Vec::with_capacity(1) };
     let mut places = Places::of(task);
     places.let_in(&mut decisions);
     if let Some(first) = schedule.next_run_time.filter(|first| *first <= now) {
@@ -30,14 +30,12 @@ pub(super) fn plan(
         schedule.ended = due.next.is_none();
         decide_due(due, deciding_since, &mut places, &mut decisions);
     }
-    let entries = decisions.entries;
-    if entries.is_empty() {
+    if decisions.made.is_empty() {
         return None;
     }
     schedule.version += 1;
     schedule.running = places.running;
-    let waiting = places.waiting.into();
-    Some(Claim { key: task.key, definition: task.definition.clone(), schedule, waiting, entries })
+    Some(decisions.claim(schedule, places.waiting.into()))
 }
 
 fn decide_due(due: Due, deciding_since: DateTime<Utc>, places: &mut Places, decisions: &mut Decisions<'_>) {
@@ -107,12 +105,10 @@ fn single(
     error: Option<String>,
 ) -> Claim {
     let mut run_id = || run_id;
-    let mut decisions = Decisions { task, now, run_id: &mut run_id, entries: Vec::with_capacity(1) };
+    let mut decisions = Decisions { task, now, run_id: &mut run_id, made: Vec::with_capacity(1) };
     decisions.make(occurrence, Count::ONE, status, error);
-    let entries = decisions.entries;
     let schedule = Schedule { version: schedule.version + 1, ..schedule };
-    let waiting = task.waiting.clone();
-    Claim { key: task.key, definition: task.definition.clone(), schedule, waiting, entries }
+    decisions.claim(schedule, task.waiting.clone())
 }
 
 /// The decisions of one claim, as they are made.
@@ -120,7 +116,7 @@ pub(super) struct Decisions<'a> {
     task: &'a TaskRecord,
     now: DateTime<Utc>,
     run_id: &'a mut dyn FnMut() -> RunId,
-    entries: Vec<RunRecord>,
+    made: Vec<Decision>,
 }
 
 impl Decisions<'_> {
@@ -144,24 +140,19 @@ impl Decisions<'_> {
 
     fn enter(
         &mut self,
-        id: RunId,
+        run: RunId,
         occurrence: Occurrence,
         occurrences: Count,
         status: RunStatus,
-        error: Option<String>,
+        reason: Option<String>,
     ) {
-        self.entries.push(RunRecord {
-            id,
-            task: self.task.id().clone(),
-            occurrence,
-            occurrences,
-            status,
-            decided_at: self.now,
-            started_at: None,
-            finished_at: None,
-            value: None,
-            error,
-        });
+        self.made.push(Decision { run, occurrence, occurrences, status, reason });
+    }
+
+    /// All of them, to be written.
+    fn claim(self, schedule: Schedule, waiting: Vec<Waiting>) -> Claim {
+        let Self { task, now: decided_at, made: decisions, .. } = self;
+        Claim { key: task.key, definition: task.definition.clone(), schedule, waiting, decided_at, decisions }
     }
 }
 

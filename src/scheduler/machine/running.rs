@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::stores::Finish;
-use crate::task::{RunId, RunRecord, StoreKey, TaskDefinition, Ticket};
+use crate::task::{Occurrence, RunId, StoreKey, TaskDefinition, Ticket};
 
 /// Claimed runs that have not ended, each at a place of its own, which its ticket names.
 #[derive(Debug, Default)]
@@ -17,14 +16,8 @@ pub(super) struct Running {
     pub(super) store: Arc<str>,
     pub(super) key: StoreKey,
     pub(super) definition: Arc<TaskDefinition>,
-    pub(super) record: RunRecord,
-}
-
-impl Running {
-    /// The run's end, to be written.
-    pub(super) fn finish(self, retry: Option<RunRecord>) -> Finish {
-        Finish { key: self.key, run: self.record, retry }
-    }
+    pub(super) run: RunId,
+    pub(super) occurrence: Occurrence,
 }
 
 impl IntoIterator for RunningRuns {
@@ -53,19 +46,19 @@ impl RunningRuns {
     /// Takes out the run of this ticket; `None` where that is over and another has its place.
     pub(super) fn remove(&mut self, ticket: Ticket, run: RunId) -> Option<Running> {
         let place = self.places.get_mut(ticket.index())?;
-        let running = place.take_if(|running| running.record.id == run)?;
+        let running = place.take_if(|running| running.run == run)?;
         self.free.push(ticket);
         Some(running)
     }
 
     pub(super) fn contains(&self, ticket: Ticket, run: RunId) -> bool {
         let place = self.places.get(ticket.index());
-        place.is_some_and(|place| place.as_ref().is_some_and(|running| running.record.id == run))
+        place.is_some_and(|place| place.as_ref().is_some_and(|running| running.run == run))
     }
 
     /// The ticket of a run, looked for among all.
     pub(super) fn find(&self, run: RunId) -> Option<Ticket> {
-        self.iter().find(|(_, running)| running.record.id == run).map(|(ticket, _)| ticket)
+        self.iter().find(|(_, running)| running.run == run).map(|(ticket, _)| ticket)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (Ticket, &Running)> {
