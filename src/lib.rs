@@ -54,8 +54,8 @@ pub use scheduler::{
 };
 pub use stores::{MemoryStore, RunFilter, Store, StoreError};
 pub use task::{
-    Args, Count, FromTask, Missing, Occurrence, Overlap, Provide, Provided, Rejection, Rules, Run, RunId,
-    RunRecord, RunStatus, Schedule, StoreKey, Task, TaskContext, TaskDefaults, TaskDefinition, TaskFn,
+    Args, Count, FromTask, Missing, Occurrence, Overlap, Provide, Provided, Recover, Rejection, Rules, Run,
+    RunId, RunRecord, RunStatus, Schedule, StoreKey, Task, TaskContext, TaskDefaults, TaskDefinition, TaskFn,
     TaskId, TaskRecord, TaskResult, Typed, Waiting,
 };
 pub use triggers::{
@@ -80,6 +80,7 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::task::{
-        Argument, Returned, TaskEntry, Unkept, argument, async_task, blocking_task, finish, outcome,
+        Argument, Overlap, Recover, Returned, TaskEntry, Unkept, argument, async_task, blocking_task, finish,
+        outcome,
     };
 }

@@ -35,8 +35,8 @@ pub(crate) enum Kind {
     Count,
     /// The same, from 0.
     CountOrZero,
-    /// The text of one of `OVERLAPS`, or an expression for an `Overlap`.
-    Overlap,
+    /// One of the words of an enum's variants, in quotes, or an expression for the enum.
+    Word(&'static Words),
     /// A duration's text, or an expression for a `Duration`.
     Duration,
     /// The same, or `none`.
@@ -49,6 +49,17 @@ pub(crate) enum Kind {
     Texts,
 }
 
+/// An enum of the crate's, and the words for its variants: those in snake case.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Words {
+    pub(crate) of: &'static str,
+    pub(crate) words: &'static [&'static str],
+}
+
+const OVERLAP: Words =
+    Words { of: "Overlap", words: &["skip", "queue", "queue_all", "cancel_other", "abort_other", "allow"] };
+const RECOVER: Words = Words { of: "Recover", words: &["rerun", "abandon"] };
+
 const fn known(name: &'static str, kind: Kind, example: &'static str) -> Known {
     Known { name, method: name, kind, example, expression: None }
 }
@@ -56,9 +67,6 @@ const fn known(name: &'static str, kind: Kind, example: &'static str) -> Known {
 const fn trigger(name: &'static str, kind: Kind, example: &'static str, expression: &'static str) -> Known {
     Known { expression: Some(expression), ..known(name, kind, example) }
 }
-
-/// What `overlap` can be.
-pub(crate) const OVERLAPS: [&str; 6] = ["skip", "queue", "queue_all", "cancel_other", "abort_other", "allow"];
 
 /// All options; a new one that is a method of `Task` needs a line here and nothing else.
 pub(crate) const OPTIONS: &[Known] = &[
@@ -83,11 +91,12 @@ pub(crate) const OPTIONS: &[Known] = &[
         method: "misfire_grace_time",
         ..known("mistrigger_grace_time", Kind::DurationOrNone, r#""30s""#)
     },
-    known("overlap", Kind::Overlap, r#""skip""#),
+    known("overlap", Kind::Word(&OVERLAP), r#""skip""#),
     known("queue_limit", Kind::Count, "10"),
     known("retries", Kind::CountOrZero, "3"),
     known("retry_backoff", Kind::Duration, r#""1s""#),
     known("timeout", Kind::DurationOrNone, r#""5m""#),
+    known("recover", Kind::Word(&RECOVER), r#""abandon""#),
     known("next_run_time", Kind::NextRunTime, r#""2026-12-24T18:00:00+01:00""#),
     known("args", Kind::Args, "(1, 2)"),
     known("enabled", Kind::Flag, "true"),

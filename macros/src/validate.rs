@@ -7,7 +7,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, Lit, LitStr, Path, Type, UnOp, parse_quote};
 
-use crate::args::{Given, Kind, Known, Mistakes, OVERLAPS, Value};
+use crate::args::{Given, Kind, Known, Mistakes, Value, Words};
 use crate::trigger::{self, Trigger};
 
 /// A task as it was declared.
@@ -57,10 +57,7 @@ fn call(given: &Given, kind: Kind, value: &Expr) -> syn::Result<Option<TokenStre
         Kind::Flag => flag(given, value)?,
         Kind::Count => count(given, value, 1)?,
         Kind::CountOrZero => count(given, value, 0)?,
-        Kind::Overlap => match overlap(value)? {
-            Some(call) => return Ok(Some(call)),
-            None => quote!(#value),
-        },
+        Kind::Word(words) => word_or_expression(given, words, value)?,
         Kind::Duration => duration_or_expression(given, value)?,
         Kind::DurationOrNone if is_none(value) => {
             quote!(::core::option::Option::None::<::core::time::Duration>)
@@ -153,18 +150,34 @@ fn count(given: &Given, value: &Expr, least: u32) -> syn::Result<TokenStream> {
     }
 }
 
-/// The call for an overlap's text; `None` for an expression.
-fn overlap(value: &Expr) -> syn::Result<Option<TokenStream>> {
-    match text(value) {
-        None => Ok(None),
-        Some(literal) if OVERLAPS.contains(&literal.value().as_str()) => {
-            Ok(Some(quote!(.declared_overlap(#literal))))
+fn word_or_expression(given: &Given, words: &Words, value: &Expr) -> syn::Result<TokenStream> {
+    let name = given.known.name;
+    let choice = || words.words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    match (text(value), value) {
+        (Some(text), _) if words.words.contains(&text.value().as_str()) => {
+            let of = Ident::new(words.of, Span::call_site());
+            let variant = Ident::new(&camel_case(&text.value()), text.span());
+            Ok(quote!(__private::#of::#variant))
         }
-        Some(literal) => {
-            let message = format!("overlap `{}`: write one of {}", literal.value(), OVERLAPS.join(", "));
+        (Some(text), _) => {
+            let message = format!("{name} `{}`: write one of {}", text.value(), choice());
+            Err(syn::Error::new(text.span(), message))
+        }
+        (None, Expr::Path(path)) if words.words.iter().any(|word| path.path.is_ident(word)) => {
+            let message = format!("write it in quotes: `{name} = \"{}\"`", quote!(#value));
             Err(syn::Error::new_spanned(value, message))
         }
+        (None, Expr::Lit(_)) => {
+            let message = format!("{name}: write one of {} in quotes, or an expression", choice());
+            Err(syn::Error::new_spanned(value, message))
+        }
+        (None, value) => Ok(quote!(#value)),
     }
+}
+
+fn camel_case(word: &str) -> String {
+    let capitalised = |part: &str| part[..1].to_uppercase() + &part[1..];
+    word.split('_').map(capitalised).collect()
 }
 
 fn wrong_count(given: &Given, value: &Expr, least: u32) -> syn::Error {

@@ -13,7 +13,7 @@ use super::{Scheduler, Shared};
 use crate::events::{Event, EventMask};
 use crate::stores::{Edit, EditOutcome};
 use crate::task::{
-    Options, Overlap, RunId, Schedule, TaskDefinition, TaskId, TaskRecord, digest_of, option_methods,
+    Options, Overlap, Recover, RunId, Schedule, TaskDefinition, TaskId, TaskRecord, digest_of, option_methods,
 };
 use crate::{Error, Trigger};
 

@@ -12,7 +12,8 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::task::{
-    Count, Occurrence, RunId, RunRecord, RunStatus, Schedule, StoreKey, TaskDefinition, TaskId, TaskRecord, Waiting,
+    Count, Occurrence, RunId, RunRecord, RunStatus, Schedule, StoreKey, TaskDefinition, TaskId, TaskRecord,
+    Waiting,
 };
 
 pub use memory::MemoryStore;

@@ -29,8 +29,8 @@ pub use id::{RunId, TaskId};
 pub use options::TaskDefaults;
 pub use provided::{Missing, Provided};
 pub use record::{
-    Count, Occurrence, Overlap, Rules, RunRecord, RunStatus, Schedule, StoreKey, TaskDefinition, TaskRecord,
-    Waiting,
+    Count, Occurrence, Overlap, Recover, Rules, RunRecord, RunStatus, Schedule, StoreKey, TaskDefinition,
+    TaskRecord, Waiting,
 };
 pub use registry::{Returned, TaskEntry, Unkept, argument, async_task, blocking_task, finish, outcome};
 

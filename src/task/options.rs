@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::record::{Overlap, Rules};
+use super::record::{Overlap, Recover, Rules};
 use crate::Trigger;
 
 /// What a task's options are where the task does not say: [`AsynczConfig::task_defaults`](crate::AsynczConfig::task_defaults).
@@ -11,13 +11,14 @@ pub struct TaskDefaults {
     coalesce: bool,
     max_instances: u32,
     misfire_grace_time: Option<Duration>,
+    recover: Recover,
 }
 
 impl Default for TaskDefaults {
     /// `coalesce` true, `max_instances` 1, no `misfire_grace_time`: after a deploy or an outage the latest due occurrence
-    /// runs, late, once.
+    /// runs, late, once. `recover` [`Rerun`](Recover::Rerun).
     fn default() -> Self {
-        Self { coalesce: true, max_instances: 1, misfire_grace_time: None }
+        Self { coalesce: true, max_instances: 1, misfire_grace_time: None, recover: Recover::Rerun }
     }
 }
 
@@ -52,6 +53,13 @@ impl TaskDefaults {
         self.misfire_grace_time = grace.into();
         self
     }
+
+    /// What becomes of a run whose scheduler died. Default: [`Recover::Rerun`].
+    #[must_use]
+    pub fn recover(mut self, recover: Recover) -> Self {
+        self.recover = recover;
+        self
+    }
 }
 
 /// What a task says itself.
@@ -67,6 +75,7 @@ pub(crate) struct Options {
     pub(crate) retries: Option<u32>,
     pub(crate) retry_backoff: Option<Duration>,
     pub(crate) timeout: Option<Option<Duration>>,
+    pub(crate) recover: Option<Recover>,
 }
 
 const MAX_CATCH_UP: u32 = 1_000;
@@ -87,6 +96,7 @@ impl Options {
             retries: 0,
             retry_backoff: RETRY_BACKOFF,
             timeout: None,
+            recover: defaults.recover,
         })
     }
 
@@ -103,6 +113,7 @@ impl Options {
             retries: self.retries.unwrap_or(rules.retries),
             retry_backoff: self.retry_backoff.unwrap_or(rules.retry_backoff),
             timeout: self.timeout.unwrap_or(rules.timeout),
+            recover: self.recover.unwrap_or(rules.recover),
         };
         if changed.timeout == Some(Duration::ZERO) {
             return Err("timeout 0: write a time above 0, or none".to_owned());
@@ -191,6 +202,13 @@ macro_rules! option_methods {
             /// as long as it likes.
             pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
                 self.options.timeout = Some(timeout.into());
+                self
+            }
+
+            /// What becomes of a run whose scheduler died, where the store outlives it. A new task's default:
+            /// [`Recover::Rerun`](crate::Recover::Rerun).
+            pub fn recover(mut self, recover: Recover) -> Self {
+                self.options.recover = Some(recover);
                 self
             }
         }

@@ -113,6 +113,9 @@ pub struct Rules {
     /// A run that takes longer has failed; `None`: it may take as long as it likes.
     #[serde(default)]
     pub timeout: Option<Duration>,
+    /// What becomes of a run whose scheduler died.
+    #[serde(default)]
+    pub recover: Recover,
 }
 
 impl Rules {
@@ -253,7 +256,8 @@ pub enum RunStatus {
     Coalesced,
     /// Aborted at shutdown or by hand.
     Cancelled,
-    /// Nobody knows how it ended: it did not stop when it was aborted.
+    /// Nobody knows how it ended: it did not stop when it was aborted, or its scheduler died and its task says
+    /// [`Recover::Abandon`].
     Lost,
 }
 
@@ -304,6 +308,21 @@ pub enum Overlap {
     AbortOther,
     /// It runs all the same.
     Allow,
+}
+
+/// What becomes of a run whose scheduler died while it went on, as another finds out when the run's lease has lapsed.
+///
+/// That takes a store that outlives the process: with what is kept in memory, tasks and runs go together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Recover {
+    /// It is started again, as the next attempt, so that its occurrence is executed at least once: the default. What the
+    /// dead one had done is done twice: see [`TaskContext::occurrence_id`](crate::TaskContext::occurrence_id).
+    #[default]
+    Rerun,
+    /// It is recorded as [lost](RunStatus::Lost), so that its occurrence is executed at most once.
+    Abandon,
 }
 
 /// A number of occurrences, counted only so far.

@@ -173,16 +173,6 @@ impl Task {
         self
     }
 
-    /// As [`overlap`](Self::overlap), by the name that it has in JSON.
-    #[doc(hidden)]
-    pub fn declared_overlap(mut self, name: &'static str) -> Self {
-        match serde_json::from_value(name.into()) {
-            Ok(overlap) => self.options.overlap = Some(overlap),
-            Err(error) => self.mistake = Some(format!("overlap: {error}")),
-        }
-        self
-    }
-
     /// The first run, in milliseconds since 1970; `None` adds the task paused.
     #[doc(hidden)]
     pub fn declared_next_run_time(self, millis: Option<i64>) -> Self {

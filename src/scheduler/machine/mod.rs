@@ -24,12 +24,9 @@ use chrono::{DateTime, Utc};
 
 use crate::clock::after;
 use crate::events::{Event, EventMask};
-use crate::stores::{
-    Claim, ClaimOutcome, Decision, Finish, FinishOutcome, Retry, RunEnd, StoreError,
-};
+use crate::stores::{Claim, ClaimOutcome, Decision, Finish, FinishOutcome, Retry, RunEnd, StoreError};
 use crate::task::{
-    Ended, Occurrence, Overlap, Report, RunId, RunStatus, StoreKey, TaskDefinition, TaskRecord,
-    Ticket,
+    Ended, Occurrence, Overlap, Report, RunId, RunStatus, StoreKey, TaskDefinition, TaskRecord, Ticket,
 };
 
 pub(crate) use action::{Action, Dispatch, Question};
@@ -230,7 +227,8 @@ impl Machine {
         let mut dispatched = Vec::with_capacity(claims.len());
         for (claim, outcome) in claims.into_iter().zip(outcomes) {
             let ClaimOutcome::Won { removed } = outcome else { continue };
-            let removed = removed.then(|| Event::new(EventMask::TASK_REMOVED, now).task(&claim.definition.id));
+            let removed =
+                removed.then(|| Event::new(EventMask::TASK_REMOVED, now).task(&claim.definition.id));
             self.carry_out(store, claim, &mut dispatched, now);
             if let Some(removed) = removed {
                 self.emit(removed.alias(store));
@@ -275,7 +273,9 @@ impl Machine {
             let dispatch = self.submit(store, key, &definition, run, occurrence, now);
             match start_time(&dispatch, &definition) {
                 // What runs at the stop itself does not wait.
-                start if start > now && !self.is_stopping => drop(self.delayed.insert((start, dispatch.run), dispatch)),
+                start if start > now && !self.is_stopping => {
+                    drop(self.delayed.insert((start, dispatch.run), dispatch))
+                }
                 _ => dispatched.push(dispatch),
             }
         }

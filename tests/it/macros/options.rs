@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use asyncz::{Args, TaskState, task};
+use asyncz::{Args, Overlap, Recover, TaskState, task};
 use chrono::Utc;
 
 use super::added;
@@ -19,6 +19,9 @@ async fn what_is_not_said_is_the_default() {
     assert!(task.rules.coalesce);
     assert_eq!((task.rules.max_instances, task.rules.max_catch_up), (1, 1_000));
     assert_eq!((task.rules.misfire_grace_time, task.rules.jitter), (None, Duration::ZERO));
+    assert_eq!((task.rules.overlap, task.rules.queue_limit), (Overlap::Skip, 1_000));
+    assert_eq!((task.rules.retries, task.rules.retry_backoff), (0, Duration::from_secs(1)));
+    assert_eq!((task.rules.timeout, task.rules.recover), (None, Recover::Rerun));
     assert_eq!(task.state, TaskState::Scheduled);
     assert!(task.args.is_null());
 }
@@ -33,6 +36,12 @@ async fn what_is_not_said_is_the_default() {
     max_instances = 3,
     max_catch_up = 7,
     misfire_grace_time = "1m30s",
+    overlap = "queue_all",
+    queue_limit = 5,
+    retries = 2,
+    retry_backoff = "3s",
+    timeout = "4s",
+    recover = "abandon",
     next_run_time = "2026-11-24T01:00:00+01:00",
     jitter = "1500ms",
     args = ("you", 2),
@@ -51,6 +60,9 @@ async fn what_is_said_is_kept() {
     assert_eq!((task.rules.max_instances, task.rules.max_catch_up), (3, 7));
     assert_eq!(task.rules.misfire_grace_time, Some(Duration::from_secs(90)));
     assert_eq!(task.rules.jitter, Duration::from_millis(1_500));
+    assert_eq!((task.rules.overlap, task.rules.queue_limit), (Overlap::QueueAll, 5));
+    assert_eq!((task.rules.retries, task.rules.retry_backoff), (2, Duration::from_secs(3)));
+    assert_eq!((task.rules.timeout, task.rules.recover), (Some(Duration::from_secs(4)), Recover::Abandon));
     assert_eq!(task.next_run_time, Some("2026-11-24T00:00:00Z".parse().unwrap()));
     assert_eq!(task.args, serde_json::json!(["you", 2]));
 }
@@ -68,6 +80,8 @@ fn new_year() -> chrono::DateTime<Utc> {
     coalesce = cfg!(windows) && cfg!(unix),
     misfire_grace_time = Duration::from_secs(5),
     jitter = Duration::from_secs(6),
+    overlap = Overlap::CancelOther,
+    recover = if INSTANCES == 2 { Recover::Abandon } else { Recover::Rerun },
     next_run_time = new_year()
 )]
 async fn computes() {}
@@ -80,6 +94,7 @@ async fn values_may_be_expressions() {
     assert!(!task.rules.coalesce);
     assert_eq!(task.rules.misfire_grace_time, Some(Duration::from_secs(5)));
     assert_eq!(task.rules.jitter, Duration::from_secs(6));
+    assert_eq!((task.rules.overlap, task.rules.recover), (Overlap::CancelOther, Recover::Abandon));
     assert_eq!(task.next_run_time, Some(new_year()));
 }
 

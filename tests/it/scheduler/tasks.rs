@@ -2,8 +2,8 @@
 
 use asyncz::RunStatus::Succeeded;
 use asyncz::{
-    DateTrigger, Error, IntervalTrigger, MemoryStore, RunFilter, Task, TaskFilter, TaskSort, TaskState,
-    TaskUpdate,
+    DateTrigger, Error, IntervalTrigger, MemoryStore, Recover, Rules, RunFilter, Task, TaskDefaults,
+    TaskFilter, TaskSort, TaskState, TaskUpdate,
 };
 
 use super::{after_noon, at_noon, history, ninety_seconds, nothing, seconds, started};
@@ -325,4 +325,34 @@ async fn a_one_time_task_runs_once() {
     scheduler.add_task(Task::from_fn("nothing", nothing).id("t").trigger(DateTrigger::at(at))).await.unwrap();
     clock.advance(seconds(120)).await;
     assert_eq!(history(&scheduler, "t").await, [(Succeeded, 30)]);
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_run_whose_scheduler_died_is_said_and_stored() {
+    let (_, scheduler) = started().await;
+    let task = scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+    let rules = || async { scheduler.get_task("t").await.unwrap().rules };
+    assert_eq!(rules().await.recover, Recover::Rerun);
+
+    task.update(TaskUpdate::new().recover(Recover::Abandon)).await.unwrap();
+    let abandoned = rules().await;
+    let mut json = serde_json::to_value(&abandoned).unwrap();
+    assert_eq!(json["recover"], "abandon");
+    assert_eq!(serde_json::from_value::<Rules>(json.clone()).unwrap(), abandoned);
+
+    // A record of the time before there was the option.
+    json.as_object_mut().unwrap().remove("recover");
+    assert_eq!(serde_json::from_value::<Rules>(json).unwrap().recover, Recover::Rerun);
+}
+
+#[tokio::test]
+async fn what_a_task_does_not_say_of_a_dead_scheduler_the_defaults_say() {
+    let (_, config) = at_noon();
+    let scheduler = config.task_defaults(TaskDefaults::new().recover(Recover::Abandon)).scheduler();
+    scheduler.start().await.unwrap();
+    scheduler.add_task(every_ten_seconds("abandoned")).await.unwrap();
+    scheduler.add_task(every_ten_seconds("rerun").recover(Recover::Rerun)).await.unwrap();
+    for (id, recover) in [("abandoned", Recover::Abandon), ("rerun", Recover::Rerun)] {
+        assert_eq!(scheduler.get_task(id).await.unwrap().rules.recover, recover);
+    }
 }
