@@ -13,7 +13,8 @@ use super::{Scheduler, Shared};
 use crate::events::{Event, EventMask};
 use crate::stores::{Edit, EditOutcome};
 use crate::task::{
-    Options, Overlap, Recover, RunId, Schedule, TaskDefinition, TaskId, TaskRecord, digest_of, option_methods,
+    Mistake, Options, Overlap, Recover, RunId, Schedule, TaskDefinition, TaskId, TaskRecord, digest_of,
+    option_methods,
 };
 use crate::{Error, Trigger};
 
@@ -108,7 +109,7 @@ impl TaskUpdate {
             if !schedule.paused {
                 schedule.next_run_time = definition.trigger.first(now);
                 if schedule.next_run_time.is_none() && !definition.trigger.at_shutdown() {
-                    return Err(mistake(format!("its trigger has no instant left: {}", definition.trigger)));
+                    return Err(Mistake::no_instant(&**trigger, &zone).of_task(format!("`{id}`")));
                 }
             }
         }

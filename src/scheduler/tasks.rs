@@ -27,7 +27,7 @@ impl Scheduler {
     /// it; [`Error::ConflictId`]: the id is taken; [`Error::StoreNotFound`], [`Error::ExecutorNotFound`],
     /// [`Error::Store`].
     pub async fn add_task(&self, mut task: Task) -> Result<TaskHandle, Error> {
-        let id = task.id.get_or_insert_with(TaskId::random).clone();
+        let id = task.settle_id();
         if let Some(only) = &self.only {
             task.store = only.to_string();
         }

@@ -15,7 +15,7 @@ pub(crate) enum Mistake {
 
 impl Mistake {
     /// Why a trigger has no instant from now on. `given` is the trigger as it was given, not anchored.
-    pub(super) fn no_instant(given: &(dyn Trigger + 'static), zone: &Zone) -> Self {
+    pub(crate) fn no_instant(given: &(dyn Trigger + 'static), zone: &Zone) -> Self {
         let long_ago = DateTime::UNIX_EPOCH;
         let trigger = given.anchored(long_ago, zone);
         match trigger.first(long_ago) {

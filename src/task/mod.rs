@@ -52,6 +52,8 @@ pub(crate) use report::{Ended, Report, Reports};
 pub struct Task {
     pub(crate) handler: Handler,
     pub(crate) id: Option<TaskId>,
+    /// The id was made up, and tells people nothing.
+    has_random_id: bool,
     pub(crate) name: Option<String>,
     pub(crate) trigger: Option<Box<dyn Trigger>>,
     pub(crate) args: Value,
@@ -105,6 +107,7 @@ impl Task {
         Self {
             handler,
             id: None,
+            has_random_id: false,
             name: None,
             trigger: None,
             args: Value::Null,
@@ -122,6 +125,12 @@ impl Task {
     pub fn id(mut self, id: impl Into<TaskId>) -> Self {
         self.id = Some(id.into());
         self
+    }
+
+    /// The id that an added task has from now on: a UUID where it says none.
+    pub(crate) fn settle_id(&mut self) -> TaskId {
+        self.has_random_id |= self.id.is_none();
+        self.id.get_or_insert_with(TaskId::random).clone()
     }
 
     /// A description for people. Default: the handler's name.
@@ -206,7 +215,8 @@ impl Task {
 
     /// The task in messages: its id or else its handler, and where it is declared.
     pub(crate) fn label(&self) -> String {
-        let name = self.id.as_ref().map_or(&*self.handler.name, TaskId::as_str);
+        let said = self.id.as_ref().filter(|_| !self.has_random_id);
+        let name = said.map_or(&*self.handler.name, TaskId::as_str);
         match self.handler.location {
             Some((file, line)) => format!("`{name}` ({file}:{line})"),
             None => format!("`{name}`"),

@@ -2,8 +2,8 @@
 
 use asyncz::RunStatus::Succeeded;
 use asyncz::{
-    DateTrigger, Error, IntervalTrigger, MemoryStore, Recover, Rules, RunFilter, Task, TaskDefaults,
-    TaskFilter, TaskSort, TaskState, TaskUpdate,
+    CronTrigger, DateTrigger, Error, IntervalTrigger, MemoryStore, Recover, Rules, RunFilter, Task,
+    TaskDefaults, TaskFilter, TaskSort, TaskState, TaskUpdate,
 };
 
 use super::{after_noon, at_noon, history, ninety_seconds, nothing, seconds, started};
@@ -275,6 +275,37 @@ async fn what_is_wrong_with_a_task_is_told_when_it_is_added() {
         "there is no executor `gpu`; there are: default"
     );
     assert_eq!(scheduler.tasks(TaskFilter::new()).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_mistake_in_a_task_without_id_is_told_of_its_handler() {
+    let wrong = || Task::from_fn("app::wrong", nothing).max_instances(0);
+    let (_clock, config) = at_noon();
+    let scheduler = config.scheduler();
+    scheduler.add_task(wrong()).await.unwrap();
+    let at_start = scheduler.start().await.unwrap_err().to_string();
+    assert!(at_start.contains("`app::wrong`: max_instances 0"), "{at_start}");
+
+    let (_clock, scheduler) = started().await;
+    let added = scheduler.add_task(wrong()).await.unwrap_err().to_string();
+    assert_eq!(added, "task `app::wrong`: max_instances 0: write 1 or more");
+}
+
+#[tokio::test]
+async fn a_trigger_without_instants_is_told_alike_when_it_is_new_and_when_it_replaces_one() {
+    let (_clock, scheduler) = started().await;
+    let task = scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+    let year = |year| CronTrigger::fields().year(year).build().unwrap();
+    let never = || CronTrigger::new("0 0 30 2 *").unwrap();
+    let added = |trigger| scheduler.add_task(Task::from_fn("f", nothing).id("t").trigger(trigger));
+    for (message, added, rescheduled) in [
+        ("has ended", added(year(2020)).await, task.reschedule(year(2020)).await),
+        ("never matches", added(never()).await, task.reschedule(never()).await),
+    ] {
+        let (added, rescheduled) = (added.unwrap_err().to_string(), rescheduled.unwrap_err().to_string());
+        assert!(added.contains(message), "{added}");
+        assert_eq!(added, rescheduled);
+    }
 }
 
 #[tokio::test]
