@@ -8,6 +8,7 @@ use syn::{PatType, Path};
 
 use crate::args::{self, Mistakes};
 use crate::function::{self, Function};
+use crate::pairs;
 use crate::trigger::Trigger;
 use crate::validate::{self, Declaration};
 
@@ -15,8 +16,13 @@ use crate::validate::{self, Declaration};
 pub(crate) fn task(brackets: TokenStream, item: TokenStream) -> TokenStream {
     let mut mistakes = Mistakes::default();
     let options = args::read(brackets, &mut mistakes);
+    // Beside an option that could not be read, others only seem to be idle.
+    let is_all_there = mistakes.is_empty();
     let declaration = validate::declaration(&options, &mut mistakes);
     let function = function::read(item.clone(), &mut mistakes);
+    if is_all_there {
+        pairs::check(&options, function.as_ref(), &mut mistakes);
+    }
     let added = match (function, mistakes.into_compile_errors()) {
         (Some(function), None) => declared(&function, &declaration),
         (Some(function), Some(errors)) => refused(&function, &declaration.krate, &errors),

@@ -3,6 +3,7 @@
 mod args;
 mod expand;
 mod function;
+mod pairs;
 mod trigger;
 mod validate;
 

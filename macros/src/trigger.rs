@@ -28,6 +28,8 @@ struct Parts<'a> {
 
 /// The trigger, if there is one and nothing is wrong with it.
 pub(crate) fn read(options: &[Given], mistakes: &mut Mistakes) -> Option<Trigger> {
+    // Beside an option that could not be read, others only seem to be idle.
+    let is_all_there = mistakes.is_empty();
     let mut parts = Parts::default();
     for given in options {
         match (given.known.kind, given.known.name) {
@@ -45,7 +47,9 @@ pub(crate) fn read(options: &[Given], mistakes: &mut Mistakes) -> Option<Trigger
     }
     parts.check_limits(mistakes);
     let trigger = parts.main.and_then(|main| mistakes.take(parts.trigger(main)));
-    parts.check_fit(options, mistakes);
+    if is_all_there {
+        parts.check_fit(mistakes);
+    }
     trigger
 }
 
@@ -75,7 +79,7 @@ impl<'a> Parts<'a> {
     }
 
     /// Whether `timezone`, `start_at` and `end_at` mean something to the trigger.
-    fn check_fit(&self, options: &[Given], mistakes: &mut Mistakes) {
+    fn check_fit(&self, mistakes: &mut Mistakes) {
         let main = self.main.map(|main| main.known.name);
         let refuse_limit = |message: &str, mistakes: &mut Mistakes| {
             for given in &self.limits {
@@ -94,11 +98,6 @@ impl<'a> Parts<'a> {
             && let Some(why) = self.idle_timezone(main)
         {
             mistakes.add(syn::Error::new(key.span(), format!("`timezone` has no use here: {why}")));
-        }
-        let jitter = options.iter().find(|given| given.known.name == "jitter");
-        if let (Some(jitter), Some(main @ ("at" | "on"))) = (jitter, main) {
-            let message = format!("`jitter` has no use beside `{main}`, which runs once");
-            mistakes.add(syn::Error::new(jitter.key.span(), message));
         }
     }
 

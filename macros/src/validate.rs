@@ -1,4 +1,4 @@
-//! What the options say, checked one by one: behind here nothing is wrong with them.
+//! What the options say, checked one by one.
 
 use asyncz_grammar::date::Time;
 use asyncz_grammar::{date, duration};
@@ -105,7 +105,7 @@ fn not_empty(text: LitStr) -> syn::Result<LitStr> {
     }
 }
 
-fn is_none(value: &Expr) -> bool {
+pub(crate) fn is_none(value: &Expr) -> bool {
     matches!(value, Expr::Path(path) if path.path.is_ident("none"))
 }
 
@@ -203,6 +203,11 @@ fn duration_or_expression(given: &Given, value: &Expr) -> syn::Result<TokenStrea
         };
     };
     let duration = duration::parse(&text.value()).map_err(|error| syn::Error::new(text.span(), error))?;
+    if duration.is_zero() && given.known.kind == Kind::DurationOrNone {
+        let name = given.known.name;
+        let message = format!("{name} `{}`: write a time above 0, or `none`", text.value());
+        return Err(syn::Error::new(text.span(), message));
+    }
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Ok(match millis % 1_000 {
         0 => {

@@ -127,7 +127,23 @@ impl Options {
                 return Err(format!("{option} 0: write 1 or more"));
             }
         }
-        Ok(changed)
+        self.idle(&changed).map_or(Ok(changed), |idle| Err(idle.to_owned()))
+    }
+
+    /// What is said here and would do nothing.
+    fn idle(&self, rules: &Rules) -> Option<&'static str> {
+        if self.queue_limit.is_some() && rules.overlap != Overlap::QueueAll {
+            return Some("queue_limit has no use without overlap `queue_all`");
+        }
+        if self.retry_backoff.is_some() && rules.retries == 0 {
+            return Some("retry_backoff has no use without retries: say how many, 1 or more");
+        }
+        if self.max_catch_up.is_some() && rules.coalesce {
+            return Some(
+                "max_catch_up has no use while coalesce is true, with which only the latest runs: set it to false",
+            );
+        }
+        None
     }
 }
 
@@ -155,8 +171,9 @@ macro_rules! option_methods {
                 self
             }
 
-            /// Without [`coalesce`](Self::coalesce): how many due occurrences run at most at a time, the
-            /// latest ones; those before are recorded as missed. A new task's default: 1,000.
+            /// How many due occurrences run at most at a time, the latest ones; those before are recorded as
+            /// missed. It needs [`coalesce`](Self::coalesce) false, and is refused otherwise. A new task's
+            /// default: 1,000.
             pub fn max_catch_up(mut self, occurrences: u32) -> Self {
                 self.options.max_catch_up = Some(occurrences);
                 self
@@ -176,8 +193,9 @@ macro_rules! option_methods {
                 self
             }
 
-            /// With [`Overlap::QueueAll`](crate::Overlap::QueueAll): so many occurrences wait at most, 1 or
-            /// more; those beyond are skipped. A new task's default: 1,000.
+            /// So many occurrences wait at most, 1 or more; those beyond are skipped. It needs
+            /// [`Overlap::QueueAll`](crate::Overlap::QueueAll), and is refused otherwise. A new task's default:
+            /// 1,000.
             pub fn queue_limit(mut self, occurrences: u32) -> Self {
                 self.options.queue_limit = Some(occurrences);
                 self
@@ -189,8 +207,8 @@ macro_rules! option_methods {
                 self
             }
 
-            /// From a failure to the first retry; twice as long for each further one, 5 minutes at most. A
-            /// new task's default: 1 s.
+            /// From a failure to the first retry; twice as long for each further one, 5 minutes at most. It
+            /// needs [`retries`](Self::retries), and is refused otherwise. A new task's default: 1 s.
             pub fn retry_backoff(mut self, backoff: Duration) -> Self {
                 self.options.retry_backoff = Some(backoff);
                 self

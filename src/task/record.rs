@@ -321,7 +321,8 @@ pub enum Recover {
     /// dead one had done is done twice: see [`TaskContext::occurrence_id`](crate::TaskContext::occurrence_id).
     #[default]
     Rerun,
-    /// It is recorded as [lost](RunStatus::Lost), so that its occurrence is executed at most once.
+    /// It is recorded as [lost](RunStatus::Lost), so that its occurrence is executed at most once; again only where it
+    /// has failed for sure, and the task asks for `retries`.
     Abandon,
 }
 

@@ -2,7 +2,7 @@
 
 use asyncz::RunStatus::Succeeded;
 use asyncz::{
-    CronTrigger, DateTrigger, Error, IntervalTrigger, MemoryStore, Recover, Rules, RunFilter, Task,
+    CronTrigger, DateTrigger, Error, IntervalTrigger, MemoryStore, Overlap, Recover, Rules, RunFilter, Task,
     TaskDefaults, TaskFilter, TaskSort, TaskState, TaskUpdate,
 };
 
@@ -275,6 +275,42 @@ async fn what_is_wrong_with_a_task_is_told_when_it_is_added() {
         "there is no executor `gpu`; there are: default"
     );
     assert_eq!(scheduler.tasks(TaskFilter::new()).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn an_option_that_would_do_nothing_is_refused() {
+    let (_clock, scheduler) = started().await;
+    let plain = || Task::from_fn("f", nothing).every(seconds(10));
+    for (task, told) in [
+        (plain().queue_limit(5), "queue_limit has no use without overlap `queue_all`"),
+        (
+            plain().queue_limit(5).overlap(Overlap::Queue),
+            "queue_limit has no use without overlap `queue_all`",
+        ),
+        (plain().retry_backoff(seconds(5)), "retry_backoff has no use without retries"),
+        (plain().retry_backoff(seconds(5)).retries(0), "retry_backoff has no use without retries"),
+        (plain().max_catch_up(5), "max_catch_up has no use while coalesce is true"),
+    ] {
+        let error = scheduler.add_task(task).await.unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_option_needs_may_have_been_said_before() {
+    let (_clock, config) = at_noon();
+    let scheduler = config.task_defaults(TaskDefaults::new().coalesce(false)).scheduler();
+    scheduler.start().await.unwrap();
+    let task = every_ten_seconds("t").overlap(Overlap::QueueAll).retries(1).max_catch_up(5);
+    let task = scheduler.add_task(task).await.unwrap();
+
+    task.update(TaskUpdate::new().queue_limit(5).retry_backoff(seconds(5))).await.unwrap();
+    // What is not said anew may become idle.
+    task.update(TaskUpdate::new().overlap(Overlap::Skip).retries(0).coalesce(true)).await.unwrap();
+
+    let refused = task.update(TaskUpdate::new().queue_limit(6)).await.unwrap_err().to_string();
+    assert!(refused.contains("queue_limit has no use"), "{refused}");
+    assert_eq!(scheduler.get_task("t").await.unwrap().rules.queue_limit, 5);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 use asyncz::task;
 
-#[task(crom = "0 9 * * *")]
+#[task(crom = "0 9 * * *", timezone = "Europe/Berlin")]
 async fn mistyped() {}
 
 #[task(every = "1h", maximum_number_of_runs = 1)]
