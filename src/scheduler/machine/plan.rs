@@ -27,7 +27,7 @@ pub(super) fn plan(
         let due = Due::find(&*task.definition.trigger, first, now, &task.definition.rules);
         schedule.next_run_time = due.next;
         schedule.watermark = due.instants.last().copied().max(schedule.watermark);
-        schedule.ended = due.next.is_none();
+        schedule.ended = due.next.is_none() && !task.definition.trigger.at_shutdown();
         decide_due(due, deciding_since, &mut places, &mut decisions);
     }
     if decisions.made.is_empty() {
@@ -89,7 +89,7 @@ pub(crate) fn plan_missed(task: &TaskRecord, now: DateTime<Utc>, run_id: RunId) 
         Occurrence { due, generation: schedule.generation, attempt: 1, is_catch_up: true, by_hand: false };
     schedule.next_run_time = task.definition.trigger.next_after(now);
     schedule.watermark = Some(due);
-    schedule.ended = schedule.next_run_time.is_none();
+    schedule.ended = schedule.next_run_time.is_none() && !task.definition.trigger.at_shutdown();
     let reason = "it was past when the task was declared".to_owned();
     Some(single(task, now, run_id, schedule, occurrence, RunStatus::Missed, Some(reason)))
 }

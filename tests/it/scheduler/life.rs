@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use asyncz::testing::TestClock;
 use asyncz::{
-    AsynczConfig, Error, Executor, Job, Lifespan, Provide, RunFilter, RunRecord, RunStatus, Scheduler,
-    SchedulerConfig, Shutdown, ShutdownTrigger, State, Task, TaskContext,
+    AsynczConfig, DateTrigger, Error, Executor, Job, Lifespan, OrTrigger, Provide, RunFilter, RunRecord,
+    RunStatus, Scheduler, SchedulerConfig, Shutdown, ShutdownTrigger, State, Task, TaskContext, Trigger,
 };
 
 use super::{Notes, at_noon, history, ninety_seconds, nothing, seconds, started};
@@ -295,4 +295,26 @@ async fn fewer_tasks_than_expected_are_told() {
     let error = config.expect_tasks(3).start().await.unwrap_err().to_string();
     assert!(error.contains("expect_tasks(3): 0 found"), "{error}");
     assert!(error.contains("use its_name as _;"), "{error}");
+}
+
+#[tokio::test]
+async fn a_task_of_the_shutdown_that_has_instants_too_stays_when_they_are_over() {
+    let (clock, scheduler) = started().await;
+    let at: chrono::DateTime<chrono::Utc> = "2026-11-23T12:00:10Z".parse().unwrap();
+    let triggers: [Box<dyn Trigger>; 2] = [DateTrigger::at(at).into(), ShutdownTrigger.into()];
+    let or = OrTrigger::new(triggers).unwrap();
+    scheduler.add_task(Task::from_fn("nothing", nothing).id("or").trigger(or)).await.unwrap();
+    let first = Task::from_fn("nothing", nothing).id("first").trigger(ShutdownTrigger);
+    scheduler.add_task(first.next_run_time(at)).await.unwrap();
+    clock.advance(seconds(30)).await;
+
+    scheduler.shutdown(Shutdown::Wait).await.unwrap();
+
+    for id in ["or", "first"] {
+        assert_eq!(
+            history(&scheduler, id).await,
+            [(RunStatus::Succeeded, 10), (RunStatus::Succeeded, 30)],
+            "{id}"
+        );
+    }
 }
