@@ -4,6 +4,7 @@
 //! the driver alone. The handle changes tasks straight in their stores and tells the driver to look again.
 
 mod asyncz_config;
+mod check;
 mod config;
 mod driver;
 mod edit;
