@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::runtime::Handle;
 
+use super::runtime::RunOn;
 use super::setup::Setup;
 use super::{Scheduler, SchedulerConfig, Shared, Shutdown};
 use crate::clock::Clock;
@@ -134,8 +135,19 @@ impl AsynczConfig {
     }
 
     /// The tokio runtime that runs async handlers. Default: the one in which the scheduler is started.
+    ///
+    /// It must outlive the scheduler. Of this and [`isolated_runtime`](Self::isolated_runtime) the one said last holds.
     pub fn runtime(self, runtime: Handle) -> Self {
-        self.set(|setup| setup.runtime = Some(runtime))
+        self.set(|setup| setup.run_on = RunOn::Given(runtime))
+    }
+
+    /// Runs async handlers on a runtime of the scheduler's own, with as many workers as there are cores: handlers that
+    /// block their workers hold back each other and never the application's requests.
+    ///
+    /// It comes with the start and goes with the shutdown, and with it what handlers have spawned. What is bound to the
+    /// application's runtime, as its sockets are, works in handlers all the same.
+    pub fn isolated_runtime(self) -> Self {
+        self.set(|setup| setup.run_on = RunOn::Own)
     }
 
     fn set(self, set: impl FnOnce(&mut Setup)) -> Self {

@@ -43,7 +43,8 @@ pub(super) struct Entry {
 
 /// All tasks, checked.
 pub(super) fn prepare(shared: &Shared, waiting: &[Task]) -> Result<(Plan, Vec<Handler>, Vec<Entry>), Error> {
-    let setup = shared.setup();
+    let mut setup = shared.setup();
+    setup.fill_in_defaults();
     let mut plan = Plan {
         zone: setup.zone,
         now: setup.clock.now(),

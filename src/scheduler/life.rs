@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
 use super::driver::Driver;
 use super::machine::{Input, Machine};
+use super::runtime::Runtimes;
 use super::shared::Shared;
 use super::shutdown::{self, Ending};
 use super::{Scheduler, State, startup};
@@ -105,18 +105,17 @@ impl Shared {
     /// Starts the thread and waits until it is ready. Dropping the future stops what was started.
     async fn launch(self: &Arc<Self>, paused: bool) -> Result<Acceptance, Error> {
         let alone = self.life.thread.clone().lock_owned().await;
-        let runtime = match self.setup().runtime.clone() {
-            Some(runtime) => runtime,
-            None => Handle::try_current().map_err(|_| Error::NoRuntime)?,
-        };
+        let run_on = self.setup().run_on.clone();
+        let runtimes = run_on.runtimes()?;
         let (ending, ending_heard) = watch::channel(Ending::No);
         let (ready, is_ready) = oneshot::channel();
         let shared = self.clone();
         let live = move || {
             let _alone = alone;
+            let runtimes = runtimes;
             // Stores find the application's runtime here, as their callers do.
-            let _entered = runtime.enter();
-            block_on(live(shared, runtime.clone(), paused, ready, ending_heard));
+            let _entered = runtimes.stores.enter();
+            block_on(live(shared, &runtimes, paused, ready, ending_heard));
         };
         std::thread::Builder::new()
             .name("asyncz-scheduler".to_owned())
@@ -168,12 +167,12 @@ impl Acceptance {
 /// The thread's whole life.
 async fn live(
     shared: Arc<Shared>,
-    runtime: Handle,
+    runtimes: &Runtimes,
     paused: bool,
     ready: oneshot::Sender<Result<Acceptance, Error>>,
     mut ending: watch::Receiver<Ending>,
 ) {
-    let started = match startup::start(&shared, &runtime).await {
+    let started = match startup::start(&shared, &runtimes.handlers).await {
         Ok(started) => started,
         Err(error) => return drop(ready.send(Err(error))),
     };
@@ -185,8 +184,12 @@ async fn live(
     let reports: Weak<dyn Reports> = Arc::downgrade(&shared.mailbox) as _;
     let surroundings =
         Surroundings { provided: Arc::new(provided), scheduler, clock: clock.clone(), reports };
-    let mut driver =
-        Driver::new(Machine::new(RunId::boot(), interval), shared.clone(), surroundings, runtime);
+    let mut driver = Driver::new(
+        Machine::new(RunId::boot(), interval),
+        shared.clone(),
+        surroundings,
+        runtimes.stores.clone(),
+    );
     for event in started.events {
         driver.emit(&event);
     }

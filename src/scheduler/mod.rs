@@ -14,6 +14,7 @@ mod machine;
 mod mailbox;
 #[cfg(feature = "axum")]
 mod running;
+mod runtime;
 mod settings;
 mod setup;
 mod shared;

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-
+use super::runtime::RunOn;
 use crate::Zone;
 use crate::clock::{Clock, SystemClock};
 use crate::executors::{AsyncExecutor, Executor};
@@ -31,9 +30,17 @@ pub(super) struct Setup {
     pub(super) drain_timeout: Duration,
     pub(super) store_retry_interval: Duration,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) runtime: Option<Handle>,
+    pub(super) run_on: RunOn,
     /// What was wrong in the configuration; told at start.
     pub(super) mistakes: Vec<String>,
+}
+
+impl Setup {
+    /// Gives a store and an executor of ours the name `default` where nobody has it.
+    pub(super) fn fill_in_defaults(&mut self) {
+        self.stores.entry("default".into()).or_insert_with(|| Arc::new(MemoryStore::new()));
+        self.executors.entry("default".into()).or_insert_with(|| Arc::new(AsyncExecutor::new()));
+    }
 }
 
 /// Kubernetes kills after 30 s: what is left is for cancelling and aborting.
@@ -42,12 +49,10 @@ const STORE_RETRY_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Default for Setup {
     fn default() -> Self {
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-        let executor: Arc<dyn Executor> = Arc::new(AsyncExecutor::new());
         Self {
             zone: Zone::default(),
-            stores: BTreeMap::from([("default".into(), store)]),
-            executors: BTreeMap::from([("default".into(), executor)]),
+            stores: BTreeMap::new(),
+            executors: BTreeMap::new(),
             task_defaults: TaskDefaults::default(),
             provided: Provided::default(),
             tasks: Vec::new(),
@@ -58,7 +63,7 @@ impl Default for Setup {
             drain_timeout: DRAIN_TIMEOUT,
             store_retry_interval: STORE_RETRY_INTERVAL,
             clock: Arc::new(SystemClock),
-            runtime: None,
+            run_on: RunOn::default(),
             mistakes: Vec::new(),
         }
     }

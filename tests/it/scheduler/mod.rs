@@ -7,6 +7,7 @@ mod life;
 mod overlap;
 mod results;
 mod retries;
+mod runtime;
 mod tasks;
 
 use std::sync::{Arc, Mutex};
