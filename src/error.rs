@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::TaskId;
 use crate::stores::StoreError;
@@ -116,6 +117,14 @@ pub enum Error {
     Start {
         /// What is wrong.
         problems: Vec<StartProblem>,
+    },
+
+    /// The start took longer than [`AsynczConfig::start_timeout`](crate::AsynczConfig::start_timeout): a store or an
+    /// executor does not answer.
+    #[error("the scheduler did not start within {limit:?}: a store or an executor does not answer")]
+    StartTimeout {
+        /// How long it was allowed to take.
+        limit: Duration,
     },
 
     /// A store can't do what it was asked.

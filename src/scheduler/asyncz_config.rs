@@ -118,6 +118,22 @@ impl AsynczConfig {
         self.set(|setup| setup.start_paused = paused)
     }
 
+    /// How long after its start the scheduler decides nothing, by its clock. Default: no time.
+    ///
+    /// The start itself returns at once, and tasks can be added, changed and run by hand. What falls due meanwhile meets
+    /// the rules for late occurrences when the time has passed. Pausing and resuming ends the delay.
+    pub fn startup_delay(self, delay: Duration) -> Self {
+        self.set(|setup| setup.startup_delay = delay)
+    }
+
+    /// How long a start may take, in real time; one that takes longer fails with [`Error::StartTimeout`]. Default: as
+    /// long as it likes, which is for ever where a store never answers.
+    ///
+    /// A store or an executor that blocks its thread can't be cut short.
+    pub fn start_timeout(self, timeout: Duration) -> Self {
+        self.set(|setup| setup.start_timeout = Some(timeout))
+    }
+
     /// How long runs (and an application's requests) may go on when the application stops. Default: 25 s, as Kubernetes
     /// kills after 30.
     pub fn drain_timeout(self, timeout: Duration) -> Self {

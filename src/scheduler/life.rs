@@ -12,7 +12,7 @@ use super::shared::Shared;
 use super::shutdown::{self, Ending};
 use super::{Scheduler, State, startup};
 use crate::Error;
-use crate::clock::block_on;
+use crate::clock::{after, block_on};
 use crate::events::{Event, EventMask};
 use crate::task::{Reports, RunId, Surroundings};
 
@@ -172,13 +172,13 @@ async fn live(
     ready: oneshot::Sender<Result<Acceptance, Error>>,
     mut ending: watch::Receiver<Ending>,
 ) {
-    let started = match startup::start(&shared, &runtimes.handlers).await {
+    let started = match startup::start_in_time(&shared, &runtimes.handlers).await {
         Ok(started) => started,
         Err(error) => return drop(ready.send(Err(error))),
     };
-    let (provided, clock, interval) = {
+    let (provided, clock, interval, delay) = {
         let setup = shared.setup();
-        (setup.provided.clone(), setup.clock.clone(), setup.store_retry_interval)
+        (setup.provided.clone(), setup.clock.clone(), setup.store_retry_interval, setup.startup_delay)
     };
     let scheduler = Scheduler::of(shared.clone());
     let reports: Weak<dyn Reports> = Arc::downgrade(&shared.mailbox) as _;
@@ -201,7 +201,7 @@ async fn live(
     shared.set_state(if paused { State::Paused } else { State::Running });
     driver.emit(&Event::new(EventMask::SCHEDULER_START, clock.now()));
     if !paused {
-        driver.hear(Input::Resume);
+        driver.hear(Input::BeginAt(after(clock.now(), delay)));
     }
     driver.act();
     let (accept, accepted) = oneshot::channel();

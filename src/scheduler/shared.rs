@@ -27,7 +27,7 @@ pub(crate) struct Shared {
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) life: Life,
     /// Tasks that wait for the start; `None` while running: a task goes straight to its store.
-    pub(super) pending: Mutex<Option<Vec<Task>>>,
+    pending: Mutex<Option<Vec<Task>>>,
     pub(super) progress: watch::Sender<Progress>,
     stores: RwLock<BTreeMap<Arc<str>, Arc<dyn Store>>>,
     executors: RwLock<BTreeMap<Arc<str>, Arc<dyn Executor>>>,
@@ -102,6 +102,10 @@ impl Shared {
 
     pub(super) fn setup(&self) -> MutexGuard<'_, Setup> {
         self.setup.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn pending(&self) -> MutexGuard<'_, Option<Vec<Task>>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn clock(&self) -> Arc<dyn Clock> {

@@ -1,6 +1,7 @@
 //! From a setup to stores full of tasks, or one error that tells everything that is wrong.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::runtime::Handle;
@@ -9,6 +10,7 @@ use super::check::{Ended, Entry, Plan, prepare};
 use super::machine::plan_missed;
 use super::shared::Shared;
 use crate::Error;
+use crate::clock::RealDeadline;
 use crate::events::{Event, EventMask};
 use crate::panics::note_places;
 use crate::stores::{ClaimOutcome, Decision, Edit, EditOutcome, Store, StoreError};
@@ -20,18 +22,59 @@ pub(super) struct Started {
     pub(super) events: Vec<Event>,
 }
 
-/// Starts executors and stores and puts the tasks in; what has started is stopped again where something fails.
-pub(super) async fn start(shared: &Arc<Shared>, runtime: &Handle) -> Result<Started, Error> {
-    note_places();
-    let waiting =
-        shared.pending.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take().unwrap_or_default();
-    let started = prepare_and_open(shared, runtime, &waiting).await;
-    let mut pending = shared.pending.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if started.is_err() {
-        // It may be tried again.
-        pending.get_or_insert_default().splice(0..0, waiting);
+/// [Starts](start), and gives up where that takes longer than it may.
+pub(super) async fn start_in_time(shared: &Arc<Shared>, runtime: &Handle) -> Result<Started, Error> {
+    let limit = shared.setup().start_timeout;
+    tokio::select! {
+        biased;
+        started = start(shared, runtime) => return started,
+        () = limit.map_or(RealDeadline::NEVER, RealDeadline::after).passed() => {}
     }
-    started
+    // Whoever did not start in time need not stop in time.
+    tokio::select! {
+        biased;
+        () = stop(shared) => {}
+        () = RealDeadline::after(LONGEST_STOP).passed() => {}
+    }
+    Err(Error::StartTimeout { limit: limit.unwrap_or_default() })
+}
+
+/// After a start that took too long.
+const LONGEST_STOP: Duration = Duration::from_secs(2);
+
+/// Starts executors and stores and puts the tasks in; what has started is stopped again where something fails.
+async fn start(shared: &Arc<Shared>, runtime: &Handle) -> Result<Started, Error> {
+    note_places();
+    let waiting = Waiting::take(shared);
+    let started = prepare_and_open(shared, runtime, &waiting.tasks).await?;
+    waiting.end();
+    Ok(started)
+}
+
+/// The tasks that have waited for the start. They go on waiting, unless it comes to its end: it may be tried again.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    tasks: Vec<Task>,
+    is_over: bool,
+}
+
+impl<'a> Waiting<'a> {
+    fn take(shared: &'a Shared) -> Self {
+        let tasks = shared.pending().take().unwrap_or_default();
+        Self { shared, tasks, is_over: false }
+    }
+
+    fn end(mut self) {
+        self.is_over = true;
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.shared.pending().get_or_insert_default().splice(0..0, self.tasks.drain(..));
+        }
+    }
 }
 
 /// Stops executors and stores.
@@ -44,7 +87,7 @@ pub(super) async fn stop(shared: &Shared) {
             tracing::error!(target: "asyncz.stores", store = &*alias, %error, "the store did not close well");
         }
     }
-    shared.pending.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert_default();
+    shared.pending().get_or_insert_default();
 }
 
 async fn prepare_and_open(

@@ -231,7 +231,7 @@ impl Scheduler {
 impl Shared {
     /// Keeps a task for the start; while running it gives the task back, for its store.
     fn keep_until_start(&self, task: Task) -> Option<Task> {
-        let mut pending = self.pending.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut pending = self.pending();
         match &mut *pending {
             None => Some(task),
             Some(pending) => {
@@ -242,7 +242,7 @@ impl Shared {
     }
 
     fn forget_pending(&self, id: &TaskId) -> bool {
-        let mut pending = self.pending.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut pending = self.pending();
         let Some(pending) = &mut *pending else { return false };
         let before = pending.len();
         pending.retain(|task| task.id.as_ref() != Some(id));
@@ -251,7 +251,7 @@ impl Shared {
 
     fn pending_tasks(&self, wanted: impl Fn(&Task) -> bool) -> Vec<TaskSnapshot> {
         let setup = self.setup();
-        let pending = self.pending.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let pending = self.pending();
         let wanted = pending.iter().flatten().filter(|task| wanted(task));
         wanted
             .filter_map(|task| {

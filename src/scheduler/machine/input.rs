@@ -14,6 +14,8 @@ pub(crate) enum Input {
     StoreAdded(Arc<str>),
     /// Somebody has changed tasks of a store.
     Changed(Arc<str>),
+    /// Decide from then on.
+    BeginAt(DateTime<Utc>),
     /// Decide from now on.
     Resume,
     /// Decide nothing from now on; runs that are going on go on.

@@ -51,6 +51,8 @@ pub(crate) struct Machine {
     store_retry_interval: Duration,
     /// When deciding began; `None`: paused or stopping.
     deciding_since: Option<DateTime<Utc>>,
+    /// When deciding begins.
+    begins_at: Option<DateTime<Utc>>,
     desks: BTreeMap<Arc<str>, Desk>,
     running: RunningRuns,
     /// Claimed runs that start later: jitter holds them back, or they try again what failed.
@@ -84,6 +86,7 @@ impl Machine {
             is_stopping: false,
             store_retry_interval,
             deciding_since: None,
+            begins_at: None,
             desks: BTreeMap::new(),
             running: RunningRuns::default(),
             delayed: BTreeMap::new(),
@@ -101,10 +104,12 @@ impl Machine {
                 self.look(&store);
             }
             Input::Changed(store) => self.look(&store),
-            Input::Resume => {
-                self.deciding_since.get_or_insert(now);
+            Input::BeginAt(begin) => self.begins_at = Some(begin),
+            Input::Resume => self.begin(now),
+            Input::Pause => {
+                self.deciding_since = None;
+                self.begins_at = None;
             }
-            Input::Pause => self.deciding_since = None,
             Input::Stop => self.stop(now),
             Input::ClaimedByHand(store, claim) => self.dispatch_claimed(&store, *claim, now),
             Input::Cancel(run) => self.cancel(run, now),
@@ -122,6 +127,9 @@ impl Machine {
     /// Starts what is due by `now`.
     pub(crate) fn handle_timeout(&mut self, now: DateTime<Utc>) {
         self.abort_due(now);
+        if self.begins_at.is_some_and(|begin| begin <= now) {
+            self.begin(now);
+        }
         let deciding = self.deciding_since.is_some();
         if deciding {
             self.release(now);
@@ -142,7 +150,7 @@ impl Machine {
             self.desks.values().flat_map(|desk| [desk.timeout().filter(|_| deciding), desk.finish_after]);
         let released = self.delayed.first_key_value().map(|((at, _), _)| *at);
         let abort = self.aborts.first().map(|(at, ..)| *at);
-        desks.chain([released.filter(|_| deciding), abort]).flatten().min()
+        desks.chain([released.filter(|_| deciding), abort, self.begins_at]).flatten().min()
     }
 
     /// The next thing to do.
@@ -171,6 +179,11 @@ impl Machine {
     /// The runs that are going on.
     pub(crate) fn running(&self) -> usize {
         self.running.len()
+    }
+
+    fn begin(&mut self, now: DateTime<Utc>) {
+        self.begins_at = None;
+        self.deciding_since.get_or_insert(now);
     }
 
     /// Dispatches the claimed runs whose time has come.
@@ -392,6 +405,7 @@ impl Machine {
     /// Nothing more starts: not what jitter holds back, and no retry.
     fn stop(&mut self, now: DateTime<Utc>) {
         self.deciding_since = None;
+        self.begins_at = None;
         self.is_stopping = true;
         for Dispatch { run, ticket, .. } in std::mem::take(&mut self.delayed).into_values() {
             let ended = Ended::Aborted("the scheduler stopped before it started".to_owned());

@@ -1,6 +1,7 @@
 //! The scheduler as a whole, on the clock of tests: no test here sleeps.
 
 mod events;
+mod faulty;
 mod firing;
 mod handlers;
 mod life;
@@ -8,6 +9,7 @@ mod overlap;
 mod results;
 mod retries;
 mod runtime;
+mod startup;
 mod tasks;
 
 use std::sync::{Arc, Mutex};

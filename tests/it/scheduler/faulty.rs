@@ -1,0 +1,91 @@
+//! A store that goes wrong when it is told to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use asyncz::stores::{Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Query};
+use asyncz::{MemoryStore, RunFilter, RunRecord, Store, StoreError, TaskId, TaskRecord, async_trait};
+use chrono::{DateTime, Utc};
+
+/// A store in memory; its clones are one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Faulty(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    memory: MemoryStore,
+    hangs_at_start: AtomicBool,
+    is_down: AtomicBool,
+    shutdowns: AtomicUsize,
+}
+
+impl Faulty {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Its start never comes to an end.
+    pub(crate) fn hang_at_start(&self, hangs: bool) {
+        self.0.hangs_at_start.store(hangs, Ordering::SeqCst);
+    }
+
+    /// It answers every question with an error.
+    pub(crate) fn go_down(&self, is_down: bool) {
+        self.0.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// How often it was shut down.
+    pub(crate) fn shutdowns(&self) -> usize {
+        self.0.shutdowns.load(Ordering::SeqCst)
+    }
+
+    fn memory(&self) -> Result<&MemoryStore, StoreError> {
+        match self.0.is_down.load(Ordering::SeqCst) {
+            true => Err(StoreError::new("connection refused")),
+            false => Ok(&self.0.memory),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn start(&self) -> Result<(), StoreError> {
+        if self.0.hangs_at_start.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        self.memory().map(drop)
+    }
+
+    async fn shutdown(&self) -> Result<(), StoreError> {
+        self.0.shutdowns.fetch_add(1, Ordering::SeqCst);
+        self.memory().map(drop)
+    }
+
+    async fn put(&self, edits: &[Edit]) -> Result<Vec<EditOutcome>, StoreError> {
+        self.memory()?.put(edits).await
+    }
+
+    async fn load(&self, ids: &[TaskId]) -> Result<Vec<Option<TaskRecord>>, StoreError> {
+        self.memory()?.load(ids).await
+    }
+
+    async fn query(&self, query: Query) -> Result<Vec<TaskRecord>, StoreError> {
+        self.memory()?.query(query).await
+    }
+
+    async fn claim(&self, claims: &[Claim]) -> Result<Vec<ClaimOutcome>, StoreError> {
+        self.memory()?.claim(claims).await
+    }
+
+    async fn finish(&self, ends: &[Finish]) -> Result<Vec<FinishOutcome>, StoreError> {
+        self.memory()?.finish(ends).await
+    }
+
+    async fn next_due(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.memory()?.next_due().await
+    }
+
+    async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
+        self.memory()?.runs(filter).await
+    }
+}

@@ -1,0 +1,119 @@
+//! How starts begin, and what becomes of those that don't come to their end.
+
+use std::time::Duration;
+
+use asyncz::RunStatus::{Coalesced, Succeeded};
+use asyncz::{Error, State, Task, TaskFilter, TaskState};
+
+use super::faulty::Faulty;
+use super::{at_noon, history, nothing, seconds};
+
+fn every_ten_seconds(id: &str) -> Task {
+    Task::from_fn("nothing", nothing).id(id).every(seconds(10))
+}
+
+#[tokio::test]
+async fn nothing_is_decided_before_the_startup_delay_has_passed() {
+    let (clock, config) = at_noon();
+    let scheduler = config.startup_delay(seconds(25)).scheduler();
+    scheduler.start().await.unwrap();
+    scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+    assert_eq!(scheduler.state(), State::Running);
+
+    clock.advance(seconds(24)).await;
+    assert_eq!(history(&scheduler, "t").await, []);
+    clock.advance(seconds(16)).await;
+    let expected = [(Coalesced, 10), (Succeeded, 20), (Succeeded, 30), (Succeeded, 40)];
+    assert_eq!(history(&scheduler, "t").await, expected);
+}
+
+#[tokio::test]
+async fn a_run_by_hand_does_not_wait_for_the_startup_delay() {
+    let (clock, config) = at_noon();
+    let scheduler = config.startup_delay(seconds(3600)).scheduler();
+    scheduler.start().await.unwrap();
+    scheduler.add_task(every_ten_seconds("t")).await.unwrap().run().await.unwrap();
+    clock.settle().await;
+    assert_eq!(history(&scheduler, "t").await, [(Succeeded, 0)]);
+}
+
+#[tokio::test]
+async fn pausing_and_resuming_ends_the_startup_delay() {
+    let (clock, config) = at_noon();
+    let scheduler = config.startup_delay(seconds(20)).scheduler();
+    scheduler.start().await.unwrap();
+    scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+
+    scheduler.pause().await.unwrap();
+    clock.advance(seconds(25)).await;
+    assert_eq!(history(&scheduler, "t").await, []);
+    scheduler.resume().await.unwrap();
+    clock.settle().await;
+    assert_eq!(history(&scheduler, "t").await, [(Coalesced, 10), (Succeeded, 20)]);
+}
+
+#[tokio::test]
+async fn a_start_that_takes_too_long_leaves_nothing_behind_and_may_be_tried_again() {
+    let (clock, config) = at_noon();
+    let slow = Faulty::new();
+    slow.hang_at_start(true);
+    let scheduler = config.start_timeout(Duration::from_millis(20)).store("slow", slow.clone()).scheduler();
+    scheduler.add_task(every_ten_seconds("t").store("slow")).await.unwrap();
+
+    let error = scheduler.start().await.unwrap_err();
+
+    assert!(matches!(error, Error::StartTimeout { .. }), "{error}");
+    assert_eq!(scheduler.state(), State::Stopped);
+    assert_eq!(scheduler.get_task("t").await.unwrap().state, TaskState::Pending);
+    slow.hang_at_start(false);
+    scheduler.start().await.unwrap();
+    clock.advance(seconds(10)).await;
+    assert_eq!(history(&scheduler, "t").await, [(Succeeded, 10)]);
+    assert_eq!(scheduler.tasks(TaskFilter::new()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_start_that_a_store_failed_is_undone_and_may_be_tried_again() {
+    let (clock, config) = at_noon();
+    let (good, bad) = (Faulty::new(), Faulty::new());
+    bad.go_down(true);
+    let scheduler = config.store("a", good.clone()).store("b", bad.clone()).scheduler();
+    scheduler.add_task(every_ten_seconds("t").store("b")).await.unwrap();
+
+    let error = scheduler.start().await.unwrap_err();
+
+    assert_eq!(error.to_string(), "store `b` failed");
+    assert_eq!((scheduler.state(), good.shutdowns()), (State::Stopped, 1));
+    // Not counted, so that this is no second start but the first.
+    bad.go_down(false);
+    scheduler.start().await.unwrap();
+    clock.advance(seconds(10)).await;
+    assert_eq!(history(&scheduler, "t").await, [(Succeeded, 10)]);
+    scheduler.stop().await.unwrap();
+    assert_eq!(scheduler.state(), State::Stopped);
+}
+
+#[tokio::test]
+async fn a_nested_paused_start_does_not_pause_the_outer_one() {
+    let (_clock, config) = at_noon();
+    let scheduler = config.scheduler();
+    scheduler.start().await.unwrap();
+    scheduler.start_paused().await.unwrap();
+    assert_eq!(scheduler.state(), State::Running);
+    scheduler.stop().await.unwrap();
+    assert_eq!(scheduler.state(), State::Running);
+}
+
+#[tokio::test]
+async fn start_paused_decides_nothing_until_it_is_resumed() {
+    let (clock, config) = at_noon();
+    let scheduler = config.startup_delay(seconds(5)).scheduler();
+    scheduler.start_paused().await.unwrap();
+    scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+    clock.advance(seconds(30)).await;
+    assert_eq!((scheduler.state(), history(&scheduler, "t").await), (State::Paused, vec![]));
+
+    scheduler.resume().await.unwrap();
+    clock.settle().await;
+    assert_eq!(history(&scheduler, "t").await, [(Coalesced, 20), (Succeeded, 30)]);
+}
