@@ -65,6 +65,15 @@ impl Shared {
         drop(self.life.thread.lock().await);
     }
 
+    /// Shuts down on a thread of its own: nobody waits for it, and there may be no runtime.
+    pub(super) fn shutdown_unheard(self: &Arc<Self>, how: Shutdown) {
+        let shared = self.clone();
+        let thread = std::thread::Builder::new().name("asyncz-shutdown".to_owned());
+        if let Err(error) = thread.spawn(move || block_on(shared.shutdown(how))) {
+            tracing::error!(target: "asyncz.scheduler", %error, "no thread for the shutdown to be had");
+        }
+    }
+
     /// Whether the next shutdown acts: only then may what leads up to it.
     async fn is_outermost(&self) -> bool {
         *self.life.turn.lock().await == 1

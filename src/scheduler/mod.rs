@@ -4,6 +4,7 @@
 //! the driver alone. The handle changes tasks straight in their stores and tells the driver to look again.
 
 mod asyncz_config;
+mod bulk;
 mod check;
 mod config;
 mod driver;
@@ -15,6 +16,7 @@ mod mailbox;
 #[cfg(feature = "axum")]
 mod running;
 mod runtime;
+mod scope;
 mod settings;
 mod setup;
 mod shared;
@@ -22,6 +24,7 @@ mod shutdown;
 mod snapshot;
 mod startup;
 mod tasks;
+mod timeline;
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,9 +35,11 @@ pub use asyncz_config::AsynczConfig;
 pub use config::SchedulerConfig;
 pub use edit::{TaskHandle, TaskUpdate};
 pub use life::Shutdown;
+pub use scope::Scope;
 pub use settings::Settings;
 pub(crate) use settings::chosen;
 pub use snapshot::{TaskFilter, TaskSnapshot, TaskSort, TaskState};
+pub use timeline::TimelineEntry;
 
 use crate::Error;
 use crate::events::{Event, EventMask};

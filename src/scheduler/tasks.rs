@@ -65,7 +65,8 @@ impl Scheduler {
     /// [`Error::TaskNotFound`], [`Error::Ambiguous`], [`Error::Store`].
     pub async fn get_task(&self, id: impl Into<TaskId>) -> Result<TaskSnapshot, Error> {
         let id = id.into();
-        if let Some(pending) = self.shared.pending_tasks(|task| task.id.as_ref() == Some(&id)).pop() {
+        let is_asked = |task: &Task| task.id.as_ref() == Some(&id) && self.asks(&task.store);
+        if let Some(pending) = self.shared.pending_tasks(is_asked).pop() {
             return Ok(pending);
         }
         let (alias, _, record) = self.find(id).await?;
@@ -77,7 +78,7 @@ impl Scheduler {
     /// # Errors
     /// [`Error::Store`].
     pub async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskSnapshot>, Error> {
-        let mut tasks = self.shared.pending_tasks(|_| true);
+        let mut tasks = self.shared.pending_tasks(|task| self.asks(&task.store));
         for (alias, store) in self.asked_stores()? {
             let records = store.query(Query::All).await.map_err(|source| failed(&alias, source))?;
             tasks.extend(records.iter().map(|record| TaskSnapshot::new(alias.clone(), record)));
@@ -118,7 +119,7 @@ impl Scheduler {
     /// [`Error::TaskNotFound`], [`Error::Ambiguous`], [`Error::Store`].
     pub async fn delete_task(&self, id: impl Into<TaskId>) -> Result<(), Error> {
         let id = id.into();
-        if self.shared.forget_pending(&id) {
+        if self.shared.forget_pending(|task| task.id.as_ref() == Some(&id) && self.asks(&task.store)) > 0 {
             return Ok(());
         }
         let (alias, store, _) = self.find(id.clone()).await?;
@@ -198,6 +199,11 @@ impl Scheduler {
         Ok(())
     }
 
+    /// Whether it asks the store of this alias.
+    pub(super) fn asks(&self, store: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| **only == *store)
+    }
+
     /// The stores to ask.
     pub(super) fn asked_stores(&self) -> Result<BTreeMap<Arc<str>, Arc<dyn Store>>, Error> {
         match &self.only {
@@ -241,12 +247,13 @@ impl Shared {
         }
     }
 
-    fn forget_pending(&self, id: &TaskId) -> bool {
+    /// Forgets tasks that wait for the start; answers how many.
+    pub(super) fn forget_pending(&self, unwanted: impl Fn(&Task) -> bool) -> usize {
         let mut pending = self.pending();
-        let Some(pending) = &mut *pending else { return false };
+        let Some(pending) = &mut *pending else { return 0 };
         let before = pending.len();
-        pending.retain(|task| task.id.as_ref() != Some(id));
-        pending.len() < before
+        pending.retain(|task| !unwanted(task));
+        before - pending.len()
     }
 
     fn pending_tasks(&self, wanted: impl Fn(&Task) -> bool) -> Vec<TaskSnapshot> {

@@ -1,5 +1,6 @@
 //! The scheduler as a whole, on the clock of tests: no test here sleeps.
 
+mod bulk;
 mod events;
 mod faulty;
 mod firing;
@@ -9,8 +10,10 @@ mod overlap;
 mod results;
 mod retries;
 mod runtime;
+mod scope;
 mod startup;
 mod tasks;
+mod timeline;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
