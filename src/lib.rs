@@ -49,8 +49,9 @@ pub use lifespan::Lifespan;
 #[cfg(feature = "axum")]
 pub use lifespan::{ServeExt, WithScheduler};
 pub use scheduler::{
-    AsynczConfig, Scheduler, SchedulerConfig, Scope, Settings, Shutdown, State, TaskFilter, TaskHandle,
-    TaskSnapshot, TaskSort, TaskState, TaskUpdate, TimelineEntry,
+    AsynczConfig, ExecutorInfo, RunCounts, Scheduler, SchedulerConfig, SchedulerInfo, Scope, Settings,
+    Shutdown, State, StoreInfo, TaskFilter, TaskHandle, TaskSnapshot, TaskSort, TaskState, TaskUpdate,
+    TimelineEntry,
 };
 pub use stores::{MemoryStore, RunFilter, Store, StoreError};
 pub use task::{

@@ -41,4 +41,8 @@ impl Executor for DebugExecutor {
     }
 
     fn shutdown(&self) {}
+
+    fn workers(&self) -> Option<usize> {
+        Some(1)
+    }
 }

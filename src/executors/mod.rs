@@ -37,4 +37,14 @@ pub trait Executor: fmt::Debug + Send + Sync + 'static {
     fn queued(&self) -> usize {
         0
     }
+
+    /// How many handlers it runs at once at most; `None`: as many as there are.
+    fn workers(&self) -> Option<usize> {
+        None
+    }
+
+    /// The name of its type, for people.
+    fn type_name(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
 }

@@ -52,4 +52,8 @@ impl Executor for ThreadPoolExecutor {
     fn queued(&self) -> usize {
         self.threads.waiting()
     }
+
+    fn workers(&self) -> Option<usize> {
+        Some(self.threads.most())
+    }
 }

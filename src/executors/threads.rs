@@ -69,6 +69,11 @@ impl Threads {
         drop(waiting);
     }
 
+    /// How many threads there are at most.
+    pub(crate) fn most(&self) -> usize {
+        self.0.most
+    }
+
     /// Work that waits for a free thread.
     pub(crate) fn waiting(&self) -> usize {
         self.0.state().waiting.len()

@@ -145,6 +145,12 @@ impl AsynczConfig {
         self.set(|setup| setup.store_retry_interval = interval)
     }
 
+    /// The scheduler's name among all schedulers, as [`Scheduler::info`] tells it. Default: `asyncz-` and 12 digits that
+    /// are others each time; a name that stays the same over restarts tells more.
+    pub fn identity(self, identity: impl Into<Arc<str>>) -> Self {
+        self.set(|setup| setup.identity = Some(identity.into()))
+    }
+
     /// How the scheduler knows the time. Default: [`SystemClock`](crate::SystemClock).
     pub fn clock(self, clock: impl Clock) -> Self {
         self.set(|setup| setup.clock = Arc::new(clock))

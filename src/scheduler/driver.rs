@@ -119,6 +119,11 @@ impl Driver {
     }
 
     pub(super) fn hear(&mut self, input: Input) {
+        if let Input::Answer(store, answer) = &input
+            && answer.is_ok()
+        {
+            self.shared.health.note_answer(store);
+        }
         self.machine.handle(input, self.clock.now());
     }
 
@@ -217,6 +222,6 @@ async fn answer(store: Option<Arc<dyn Store>>, question: Question) -> Answer {
 }
 
 /// A store's panic is a failure like any other.
-async fn guarded<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+pub(super) async fn guarded<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     catching_future(asked).await.unwrap_or_else(|panic| Err(StoreError::new(format!("the store {panic}"))))
 }

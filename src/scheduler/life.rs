@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use super::driver::Driver;
+use super::info::Session;
 use super::machine::{Input, Machine};
 use super::runtime::Runtimes;
 use super::shared::Shared;
@@ -207,6 +208,9 @@ async fn live(
     }
     #[cfg(feature = "axum")]
     let _entry = super::running::AmongTheRunning::enter(&shared);
+    let session = Session { since: clock.now(), stores: runtimes.stores.clone() };
+    shared.health.clear();
+    shared.set_session(Some(session));
     shared.set_state(if paused { State::Paused } else { State::Running });
     driver.emit(&Event::new(EventMask::SCHEDULER_START, clock.now()));
     if !paused {

@@ -9,6 +9,7 @@ mod check;
 mod config;
 mod driver;
 mod edit;
+mod info;
 mod life;
 mod listen;
 mod machine;
@@ -29,12 +30,16 @@ mod timeline;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use shared::Shared;
 
 pub use asyncz_config::AsynczConfig;
 pub use config::SchedulerConfig;
 pub use edit::{TaskHandle, TaskUpdate};
+pub use info::{ExecutorInfo, SchedulerInfo, StoreInfo};
 pub use life::Shutdown;
+pub use machine::RunCounts;
 pub use scope::Scope;
 pub use settings::Settings;
 pub(crate) use settings::chosen;
@@ -59,7 +64,8 @@ pub struct Scheduler {
 }
 
 /// Whether a scheduler decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// It has not started, or it has stopped. Tasks that are added wait for its start.
     Stopped = 0,

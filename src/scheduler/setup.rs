@@ -31,6 +31,8 @@ pub(super) struct Setup {
     pub(super) store_retry_interval: Duration,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) run_on: RunOn,
+    /// `None`: one made up.
+    pub(super) identity: Option<Arc<str>>,
     pub(super) startup_delay: Duration,
     pub(super) start_timeout: Option<Duration>,
     /// What was wrong in the configuration; told at start.
@@ -66,6 +68,7 @@ impl Default for Setup {
             store_retry_interval: STORE_RETRY_INTERVAL,
             clock: Arc::new(SystemClock),
             run_on: RunOn::default(),
+            identity: None,
             startup_delay: Duration::ZERO,
             start_timeout: None,
             mistakes: Vec::new(),

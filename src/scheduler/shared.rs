@@ -8,8 +8,9 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 use super::State;
+use super::info::{Health, Session};
 use super::life::Life;
-use super::machine::Machine;
+use super::machine::{Machine, RunCounts};
 use super::mailbox::Mailbox;
 use super::setup::Setup;
 use crate::Error;
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     /// Tasks that wait for the start; `None` while running: a task goes straight to its store.
     pending: Mutex<Option<Vec<Task>>>,
     pub(super) progress: watch::Sender<Progress>,
+    pub(super) health: Health,
+    session: Mutex<Option<Session>>,
     stores: RwLock<BTreeMap<Arc<str>, Arc<dyn Store>>>,
     executors: RwLock<BTreeMap<Arc<str>, Arc<dyn Executor>>>,
     handlers: RwLock<HashMap<Arc<str>, Handler>>,
@@ -78,6 +81,7 @@ pub(super) struct Progress {
     pub(super) deciding: bool,
     pub(super) quiet: bool,
     pub(super) running: usize,
+    pub(super) counts: RunCounts,
     pub(super) next_wakeup: Option<DateTime<Utc>>,
 }
 
@@ -90,6 +94,8 @@ impl Shared {
             life: Life::default(),
             pending: Mutex::new(Some(Vec::new())),
             progress: watch::Sender::default(),
+            health: Health::default(),
+            session: Mutex::default(),
             stores: RwLock::default(),
             executors: RwLock::default(),
             handlers: RwLock::default(),
@@ -110,6 +116,20 @@ impl Shared {
 
     pub(super) fn clock(&self) -> Arc<dyn Clock> {
         self.setup().clock.clone()
+    }
+
+    pub(super) fn identity(&self) -> Arc<str> {
+        let given = self.setup().identity.clone();
+        given.unwrap_or_else(|| format!("asyncz-{:012x}", self.boot & 0xffff_ffff_ffff).into())
+    }
+
+    /// The time since the start; `None` while stopped.
+    pub(super) fn session(&self) -> Option<Session> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_session(&self, session: Option<Session>) {
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = session;
     }
 
     /// An id for a run that is not the machine's.
@@ -171,12 +191,26 @@ impl Shared {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many handlers are running, by their executors.
+    pub(super) fn running_by_executor(&self) -> BTreeMap<Arc<str>, usize> {
+        let mut running = BTreeMap::new();
+        for run in self.live().iter().filter(|run| run.live().started_at().is_some()) {
+            *running.entry(run.definition().executor.clone()).or_default() += 1;
+        }
+        running
+    }
+
     /// Tells the driver that tasks of a store have changed.
     pub(super) fn changed(&self, store: &Arc<str>) {
         self.mailbox.changed(store, self.clock().busy());
     }
 
     pub(super) fn emit(&self, event: &Event) {
+        if event.kind == EventMask::STORE_ERROR
+            && let Some(store) = &event.alias
+        {
+            self.health.note_failure(store, event.error.as_deref());
+        }
         log(event);
         if self.bus.wants(event.kind) {
             self.bus.emit(event, &*self.clock());
@@ -199,6 +233,7 @@ impl Shared {
             deciding: machine.is_deciding(),
             quiet: machine.is_quiet(),
             running: machine.running(),
+            counts: machine.counts(),
             next_wakeup: machine.poll_timeout(),
         };
         self.progress.send_if_modified(|before| std::mem::replace(before, now) != now);

@@ -61,6 +61,7 @@ pub(super) async fn end(driver: &mut Driver, how: Ending, ending: &mut watch::Re
     startup::stop(&driver.shared).await;
     driver.act();
     driver.shared.set_state(State::Stopped);
+    driver.shared.set_session(None);
     driver.emit(&Event::new(EventMask::SCHEDULER_SHUTDOWN, driver.shared.clock().now()));
     driver.shared.bus.close_streams();
     // Those who wait for progress look again.

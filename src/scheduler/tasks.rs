@@ -247,6 +247,11 @@ impl Shared {
         }
     }
 
+    /// How many tasks wait for the start.
+    pub(super) fn count_pending(&self) -> usize {
+        self.pending().as_ref().map_or(0, Vec::len)
+    }
+
     /// Forgets tasks that wait for the start; answers how many.
     pub(super) fn forget_pending(&self, unwanted: impl Fn(&Task) -> bool) -> usize {
         let mut pending = self.pending();

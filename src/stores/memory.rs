@@ -135,6 +135,10 @@ impl Store for MemoryStore {
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
         Ok(self.kept().find(filter))
     }
+
+    async fn count(&self) -> Result<usize, StoreError> {
+        Ok(self.kept().places.iter().filter(|place| place.record.is_some()).count())
+    }
 }
 
 impl Kept {

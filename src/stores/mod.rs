@@ -56,6 +56,16 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// The history, newest first.
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError>;
+
+    /// How many tasks there are. A store that can count without reading them does.
+    async fn count(&self) -> Result<usize, StoreError> {
+        self.query(Query::All).await.map(|tasks| tasks.len())
+    }
+
+    /// The name of its type, for people.
+    fn type_name(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
 }
 
 /// A change to a task by its owner.

@@ -42,3 +42,15 @@ pub(crate) enum Answer {
     Claim(Vec<Claim>, Result<Vec<ClaimOutcome>, StoreError>),
     Finish(Vec<Finish>, Result<Vec<FinishOutcome>, StoreError>),
 }
+
+impl Answer {
+    /// Whether the store did what it was asked.
+    pub(crate) fn is_ok(&self) -> bool {
+        match self {
+            Self::FindDue(answer) => answer.is_ok(),
+            Self::FindNextDue(answer) => answer.is_ok(),
+            Self::Claim(_, answer) => answer.is_ok(),
+            Self::Finish(_, answer) => answer.is_ok(),
+        }
+    }
+}

@@ -9,6 +9,7 @@
 //! find out when the next is due, sleep.
 
 mod action;
+mod counts;
 mod desk;
 mod due;
 mod input;
@@ -26,10 +27,11 @@ use crate::clock::after;
 use crate::events::{Event, EventMask};
 use crate::stores::{Claim, ClaimOutcome, Decision, Finish, FinishOutcome, Retry, RunEnd, StoreError};
 use crate::task::{
-    Ended, Occurrence, Overlap, Report, RunId, RunStatus, StoreKey, TaskDefinition, TaskRecord, Ticket,
+    Count, Ended, Occurrence, Overlap, Report, RunId, RunStatus, StoreKey, TaskDefinition, TaskRecord, Ticket,
 };
 
 pub(crate) use action::{Action, Dispatch, Question};
+pub use counts::RunCounts;
 pub(crate) use input::{Answer, Input};
 pub(crate) use plan::{plan_by_hand, plan_missed};
 
@@ -62,6 +64,7 @@ pub(crate) struct Machine {
     actions: VecDeque<Action>,
     /// The kinds of events that somebody hears: no others are made.
     heard: EventMask,
+    counts: RunCounts,
 }
 
 /// Names runs, one unlike the other.
@@ -93,6 +96,7 @@ impl Machine {
             aborts: BTreeSet::new(),
             actions: VecDeque::new(),
             heard: EventMask::all(),
+            counts: RunCounts::default(),
         }
     }
 
@@ -186,6 +190,11 @@ impl Machine {
         self.deciding_since.get_or_insert(now);
     }
 
+    /// What became of occurrences so far.
+    pub(crate) fn counts(&self) -> RunCounts {
+        self.counts
+    }
+
     /// Dispatches the claimed runs whose time has come.
     fn release(&mut self, now: DateTime<Utc>) {
         let held_back = self.delayed.split_off(&(now, RunId::LAST));
@@ -277,6 +286,7 @@ impl Machine {
         for decision in decisions {
             let Decision { run, occurrence, occurrences, status, reason } = decision;
             if status != RunStatus::Claimed {
+                self.counts.note(status, occurrences);
                 self.tell(store, &definition, run, &occurrence, status, now, |event| {
                     event.count = occurrences.at_least.into();
                     event.error = reason;
@@ -362,6 +372,7 @@ impl Machine {
         occurrence: Occurrence,
         now: DateTime<Utc>,
     ) -> Dispatch {
+        self.counts.submitted += 1;
         self.tell(store, definition, run, &occurrence, RunStatus::Claimed, now, |_| {});
         let running = Running { store: store.clone(), key, definition: definition.clone(), run, occurrence };
         let ticket = self.running.insert(running);
@@ -449,6 +460,7 @@ impl Machine {
 
     /// Lets a retry start when its time comes.
     fn try_again(&mut self, store: &Arc<str>, failed: Finish, retry: Retry, now: DateTime<Utc>) {
+        self.counts.retried += 1;
         let Finish { key, definition, run, occurrence, end, .. } = failed;
         let wait = definition.rules.retry_after(occurrence.attempt).unwrap_or_default();
         let start = after(end.finished_at, wait);
@@ -464,6 +476,7 @@ impl Machine {
 
     fn tell_end(&mut self, store: &Arc<str>, finish: Finish, now: DateTime<Utc>) {
         let Finish { definition, run, occurrence, end, .. } = finish;
+        self.counts.note(end.status, Count::ONE);
         self.tell(store, &definition, run, &occurrence, end.status, now, |event| {
             event.value = end.value;
             event.error = end.error;

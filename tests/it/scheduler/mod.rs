@@ -5,6 +5,7 @@ mod events;
 mod faulty;
 mod firing;
 mod handlers;
+mod info;
 mod life;
 mod overlap;
 mod results;
