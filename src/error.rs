@@ -44,6 +44,15 @@ pub enum Error {
         store: String,
     },
 
+    /// The alias is taken: choose another, or remove the one that has it.
+    #[error("there is {kind} `{alias}` already: choose another alias, or remove that one first")]
+    AliasTaken {
+        /// `a store` or `an executor`.
+        kind: &'static str,
+        /// The alias.
+        alias: String,
+    },
+
     /// The task has as many runs going on as its `max_instances` allows.
     #[error("task `{id}` is not run now: {reason}")]
     MaxInstances {

@@ -113,6 +113,7 @@ impl Driver {
                 Action::Cancel(runs) => self.with_live(&runs, |run| run.live().cancel()),
                 Action::Abort(runs) => self.with_live(&runs, |run| run.live().abort()),
                 Action::Emit(event) => self.emit(&event),
+                Action::Left(store) => self.shared.leaving.has_left(&store),
             }
         }
         self.shared.note_progress(&self.machine);
@@ -133,7 +134,7 @@ impl Driver {
 
     /// Puts a question to a store. An answer that is there at once, as a store in memory gives it, is heard at once.
     fn ask(&mut self, alias: Arc<str>, question: Question) {
-        let mut answer: BoxFuture<Answer> = Box::pin(answer(self.shared.store(&alias), question));
+        let mut answer: BoxFuture<Answer> = Box::pin(answer(self.shared.store_of_driver(&alias), question));
         match Pin::new(&mut answer).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(answer) => self.hear(Input::Answer(alias, answer)),
             Poll::Pending => {

@@ -158,6 +158,8 @@ fn in_seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Resu
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     pub(super) since: DateTime<Utc>,
+    /// The runtime of handlers.
+    pub(super) handlers: Handle,
     /// The runtime of stores.
     pub(super) stores: Handle,
 }
@@ -196,6 +198,11 @@ impl Health {
         }
         let has_failures = standings.values().any(|standing| standing.error.is_some());
         self.has_failures.store(has_failures, Ordering::Release);
+    }
+
+    /// Forgets a store, as another may get its name.
+    pub(super) fn forget(&self, alias: &str) {
+        self.standings().remove(alias);
     }
 
     pub(super) fn clear(&self) {

@@ -182,6 +182,7 @@ async fn live(
     ready: oneshot::Sender<Result<Acceptance, Error>>,
     mut ending: watch::Receiver<Ending>,
 ) {
+    let alone = shared.parts.lock().await;
     let started = match startup::start_in_time(&shared, &runtimes.handlers).await {
         Ok(started) => started,
         Err(error) => return drop(ready.send(Err(error))),
@@ -208,7 +209,8 @@ async fn live(
     }
     #[cfg(feature = "axum")]
     let _entry = super::running::AmongTheRunning::enter(&shared);
-    let session = Session { since: clock.now(), stores: runtimes.stores.clone() };
+    let Runtimes { handlers, stores, .. } = runtimes;
+    let session = Session { since: clock.now(), handlers: handlers.clone(), stores: stores.clone() };
     shared.health.clear();
     shared.set_session(Some(session));
     shared.set_state(if paused { State::Paused } else { State::Running });
@@ -217,6 +219,7 @@ async fn live(
         driver.hear(Input::BeginAt(after(clock.now(), delay)));
     }
     driver.act();
+    drop(alone);
     let (accept, accepted) = oneshot::channel();
     drop(ready.send(Ok(Acceptance(accept))));
     if accepted.await.is_err() {

@@ -14,6 +14,7 @@ mod life;
 mod listen;
 mod machine;
 mod mailbox;
+mod parts;
 #[cfg(feature = "axum")]
 mod running;
 mod runtime;

@@ -12,6 +12,7 @@ use super::info::{Health, Session};
 use super::life::Life;
 use super::machine::{Machine, RunCounts};
 use super::mailbox::Mailbox;
+use super::parts::Leaving;
 use super::setup::Setup;
 use crate::Error;
 use crate::clock::Clock;
@@ -31,6 +32,9 @@ pub(crate) struct Shared {
     pending: Mutex<Option<Vec<Task>>>,
     pub(super) progress: watch::Sender<Progress>,
     pub(super) health: Health,
+    /// Held while stores and executors come or go, at start and shutdown, too.
+    pub(super) parts: tokio::sync::Mutex<()>,
+    pub(super) leaving: Leaving,
     session: Mutex<Option<Session>>,
     stores: RwLock<BTreeMap<Arc<str>, Arc<dyn Store>>>,
     executors: RwLock<BTreeMap<Arc<str>, Arc<dyn Executor>>>,
@@ -95,6 +99,8 @@ impl Shared {
             pending: Mutex::new(Some(Vec::new())),
             progress: watch::Sender::default(),
             health: Health::default(),
+            parts: tokio::sync::Mutex::default(),
+            leaving: Leaving::default(),
             session: Mutex::default(),
             stores: RwLock::default(),
             executors: RwLock::default(),
@@ -171,6 +177,27 @@ impl Shared {
 
     pub(super) fn store(&self, alias: &str) -> Option<Arc<dyn Store>> {
         self.stores.read().unwrap_or_else(PoisonError::into_inner).get(alias).cloned()
+    }
+
+    /// A store as the driver knows it: one that is being removed, too.
+    pub(super) fn store_of_driver(&self, alias: &str) -> Option<Arc<dyn Store>> {
+        self.store(alias).or_else(|| self.leaving.store(alias))
+    }
+
+    pub(super) fn insert_store(&self, alias: Arc<str>, store: Arc<dyn Store>) {
+        self.stores.write().unwrap_or_else(PoisonError::into_inner).insert(alias, store);
+    }
+
+    pub(super) fn forget_store(&self, alias: &str) {
+        self.stores.write().unwrap_or_else(PoisonError::into_inner).remove(alias);
+    }
+
+    pub(super) fn insert_executor(&self, alias: Arc<str>, executor: Arc<dyn Executor>) {
+        self.executors.write().unwrap_or_else(PoisonError::into_inner).insert(alias, executor);
+    }
+
+    pub(super) fn forget_executor(&self, alias: &str) {
+        self.executors.write().unwrap_or_else(PoisonError::into_inner).remove(alias);
     }
 
     pub(super) fn executor(&self, alias: &str) -> Option<Arc<dyn Executor>> {

@@ -58,10 +58,16 @@ pub(super) async fn end(driver: &mut Driver, how: Ending, ending: &mut watch::Re
     drain(driver, &mut limit, ending).await;
     run_shutdown_tasks(driver).await;
     drain(driver, &mut limit, ending).await;
-    startup::stop(&driver.shared).await;
-    driver.act();
-    driver.shared.set_state(State::Stopped);
-    driver.shared.set_session(None);
+    let shared = driver.shared.clone();
+    shared.leaving.all_have_left();
+    {
+        // Whoever comes or goes meanwhile is started or stopped as one of us, or not at all.
+        let _alone = shared.parts.lock().await;
+        startup::stop(&shared).await;
+        driver.act();
+        shared.set_state(State::Stopped);
+        shared.set_session(None);
+    }
     driver.emit(&Event::new(EventMask::SCHEDULER_SHUTDOWN, driver.shared.clock().now()));
     driver.shared.bus.close_streams();
     // Those who wait for progress look again.

@@ -19,6 +19,8 @@ pub(crate) enum Action {
     Cancel(Vec<Ticket>),
     /// Drop the handlers of these runs.
     Abort(Vec<Ticket>),
+    /// The store that was removed is needed no more.
+    Left(Arc<str>),
     /// Tell those who listen.
     Emit(Event),
 }

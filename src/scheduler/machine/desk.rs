@@ -10,6 +10,8 @@ pub(super) struct Desk {
     cycle: Cycle,
     /// Somebody changed tasks while the cycle went round.
     changed: bool,
+    /// The store was removed: nothing new begins.
+    pub(super) is_leaving: bool,
     /// Ended runs to be written.
     pub(super) ends: Vec<Finish>,
     pub(super) is_finishing: bool,
@@ -34,7 +36,7 @@ impl Default for Cycle {
 impl Desk {
     /// Begins a cycle where something is due; answers whether it did.
     pub(super) fn start_cycle(&mut self, now: DateTime<Utc>) -> bool {
-        let due = matches!(self.cycle, Cycle::Resting(Some(at)) if at <= now);
+        let due = self.timeout().is_some_and(|at| at <= now);
         if due {
             self.cycle = Cycle::Asking;
         }
@@ -43,6 +45,9 @@ impl Desk {
 
     /// Begins to ask when the next task is due; answers whether it did. A cycle that goes round will ask anyway.
     pub(super) fn start_looking(&mut self) -> bool {
+        if self.is_leaving {
+            return false;
+        }
         let resting = !self.is_in_cycle();
         match resting {
             true => self.cycle = Cycle::Asking,
@@ -62,10 +67,16 @@ impl Desk {
         self.end_cycle(Some(again));
     }
 
+    /// Begins nothing new from here on. Ends that wait for a store that failed are written now or never.
+    pub(super) fn leave(&mut self) {
+        self.is_leaving = true;
+        self.finish_after = None;
+    }
+
     pub(super) fn timeout(&self) -> Option<DateTime<Utc>> {
         match self.cycle {
-            Cycle::Asking => None,
-            Cycle::Resting(until) => until,
+            Cycle::Resting(until) if !self.is_leaving => until,
+            Cycle::Asking | Cycle::Resting(_) => None,
         }
     }
 

@@ -12,6 +12,8 @@ use crate::task::{Report, RunId, TaskRecord};
 pub(crate) enum Input {
     /// There is a store to schedule from.
     StoreAdded(Arc<str>),
+    /// A store is to be scheduled from no longer; what is going on comes to its end.
+    StoreRemoved(Arc<str>),
     /// Somebody has changed tasks of a store.
     Changed(Arc<str>),
     /// Decide from then on.

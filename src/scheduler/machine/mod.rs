@@ -107,6 +107,7 @@ impl Machine {
                 self.desks.insert(store.clone(), Desk::default());
                 self.look(&store);
             }
+            Input::StoreRemoved(store) => self.leave(&store, now),
             Input::Changed(store) => self.look(&store),
             Input::BeginAt(begin) => self.begins_at = Some(begin),
             Input::Resume => self.begin(now),
@@ -115,6 +116,8 @@ impl Machine {
                 self.begins_at = None;
             }
             Input::Stop => self.stop(now),
+            // Claimed a moment before its store was removed: there is nobody to write its end.
+            Input::ClaimedByHand(store, _) if !self.desks.contains_key(&store) => {}
             Input::ClaimedByHand(store, claim) => self.dispatch_claimed(&store, *claim, now),
             Input::Cancel(run) => self.cancel(run, now),
             Input::Ended(reports) => reports.into_iter().for_each(|report| self.end(report)),
@@ -166,6 +169,7 @@ impl Machine {
                     self.actions.push_back(Action::Ask(store.clone(), Question::Finish(ends)));
                 }
             }
+            self.let_leave();
         }
         self.actions.pop_front()
     }
@@ -224,6 +228,11 @@ impl Machine {
                 self.desk(store).break_cycle(again);
                 error
             }
+            Answer::Finish(ends, Err(error)) if self.is_leaving(store) => {
+                self.desk(store).is_finishing = false;
+                ends.into_iter().for_each(|finish| self.tell_end(store, finish, now));
+                error
+            }
             Answer::Finish(ends, Err(error)) => {
                 let again = after(now, self.store_retry_interval);
                 self.desk(store).finish_again(ends, again);
@@ -235,7 +244,8 @@ impl Machine {
 
     /// Decides what is due.
     fn plan(&mut self, store: &Arc<str>, tasks: &[TaskRecord], now: DateTime<Utc>) {
-        let Some(since) = self.deciding_since else { return self.desk(store).break_cycle(now) };
+        let deciding_since = self.deciding_since.filter(|_| !self.is_leaving(store));
+        let Some(since) = deciding_since else { return self.desk(store).break_cycle(now) };
         let mut run_id = || self.run_ids.next();
         let claims: Vec<_> =
             tasks.iter().filter_map(|task| plan::plan(task, now, since, &mut run_id)).collect();
@@ -257,6 +267,13 @@ impl Machine {
             }
         }
         self.dispatch(dispatched);
+        if self.is_stopping {
+            self.stop(now);
+        }
+        if self.is_leaving(store) {
+            self.desk(store).break_cycle(now);
+            return self.leave(store, now);
+        }
         let question = match more && self.deciding_since.is_some() {
             true => Question::FindDue { now, limit: BATCH },
             false => Question::FindNextDue,
@@ -405,6 +422,7 @@ impl Machine {
         let attempt = ended.occurrence.attempt;
         if status != RunStatus::Failed
             || self.is_stopping
+            || self.is_leaving(&ended.store)
             || ended.definition.rules.retry_after(attempt).is_none()
         {
             return None;
@@ -422,6 +440,38 @@ impl Machine {
             let ended = Ended::Aborted("the scheduler stopped before it started".to_owned());
             self.end(Report { run, ticket, started_at: None, finished_at: now, ended });
         }
+    }
+
+    /// Nothing of this store starts any more.
+    fn leave(&mut self, store: &Arc<str>, now: DateTime<Utc>) {
+        self.desk(store).leave();
+        let Self { delayed, running, .. } = self;
+        let of_store = delayed.iter().filter(|(_, run)| running.is_of_store(run.ticket, store));
+        let held_back: Vec<_> = of_store.map(|(place, _)| *place).collect();
+        for place in held_back {
+            let Some(Dispatch { run, ticket, .. }) = self.delayed.remove(&place) else { continue };
+            let ended = Ended::Aborted("its store was removed before it started".to_owned());
+            self.end(Report { run, ticket, started_at: None, finished_at: now, ended });
+        }
+    }
+
+    /// Whether a store was removed.
+    fn is_leaving(&self, store: &Arc<str>) -> bool {
+        self.desks.get(store).is_some_and(|desk| desk.is_leaving)
+    }
+
+    /// Lets the removed stores go for which nothing goes on.
+    fn let_leave(&mut self) {
+        let Self { desks, running, actions, .. } = self;
+        desks.retain(|store, desk| {
+            let has_left = desk.is_leaving
+                && desk.is_quiet()
+                && !running.iter().any(|(_, running)| running.store == *store);
+            if has_left {
+                actions.push_back(Action::Left(store.clone()));
+            }
+            !has_left
+        });
     }
 
     /// What has not ended by now never will.
@@ -471,6 +521,9 @@ impl Machine {
         self.delayed.insert((start, dispatch.run), dispatch);
         if self.is_stopping {
             self.stop(now);
+        }
+        if self.is_leaving(store) {
+            self.leave(store, now);
         }
     }
 

@@ -56,6 +56,12 @@ impl RunningRuns {
         place.is_some_and(|place| place.as_ref().is_some_and(|running| running.run == run))
     }
 
+    /// Whether the run of this ticket is one of a task of this store.
+    pub(super) fn is_of_store(&self, ticket: Ticket, store: &Arc<str>) -> bool {
+        let place = self.places.get(ticket.index());
+        place.is_some_and(|place| place.as_ref().is_some_and(|running| running.store == *store))
+    }
+
     /// The ticket of a run, looked for among all.
     pub(super) fn find(&self, run: RunId) -> Option<Ticket> {
         self.iter().find(|(_, running)| running.run == run).map(|(ticket, _)| ticket)

@@ -8,6 +8,7 @@ mod handlers;
 mod info;
 mod life;
 mod overlap;
+mod parts;
 mod results;
 mod retries;
 mod runtime;
