@@ -136,6 +136,13 @@ pub enum Error {
         limit: Duration,
     },
 
+    /// What was to be imported can't be; everything that is wrong, at once. Nothing was imported.
+    #[error("the tasks can't be imported:{}", ListOf(problems))]
+    Import {
+        /// What is wrong.
+        problems: Vec<StartProblem>,
+    },
+
     /// A store can't do what it was asked.
     #[error("store `{store}` failed")]
     Store {
@@ -178,7 +185,7 @@ impl Error {
     }
 }
 
-/// One of the reasons why a scheduler can't start.
+/// One of the reasons why a scheduler can't start, or tasks can't be imported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartProblem {
     task: Option<String>,

@@ -50,8 +50,8 @@ pub use lifespan::Lifespan;
 pub use lifespan::{ServeExt, WithScheduler};
 pub use scheduler::{
     AsynczConfig, ExecutorInfo, RunCounts, Scheduler, SchedulerConfig, SchedulerInfo, Scope, Settings,
-    Shutdown, State, StoreInfo, TaskFilter, TaskHandle, TaskSnapshot, TaskSort, TaskState, TaskUpdate,
-    TimelineEntry,
+    Shutdown, State, StoreInfo, TaskFilter, TaskHandle, TaskImport, TaskSnapshot, TaskSort, TaskState,
+    TaskUpdate, TimelineEntry,
 };
 pub use stores::{MemoryStore, RunFilter, Store, StoreError};
 pub use task::{

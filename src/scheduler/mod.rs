@@ -27,6 +27,7 @@ mod snapshot;
 mod startup;
 mod tasks;
 mod timeline;
+mod transfer;
 
 use std::fmt;
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub use settings::Settings;
 pub(crate) use settings::chosen;
 pub use snapshot::{TaskFilter, TaskSnapshot, TaskSort, TaskState};
 pub use timeline::TimelineEntry;
+pub use transfer::TaskImport;
 
 use crate::Error;
 use crate::events::{Event, EventMask};

@@ -273,7 +273,7 @@ impl Shared {
             .collect()
     }
 
-    fn known_store(&self, alias: &str) -> Result<Arc<dyn Store>, Error> {
+    pub(super) fn known_store(&self, alias: &str) -> Result<Arc<dyn Store>, Error> {
         self.store(alias).ok_or_else(|| Error::StoreNotFound {
             alias: alias.to_owned(),
             known: self.stores().keys().map(ToString::to_string).collect(),

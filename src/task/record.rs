@@ -12,15 +12,17 @@ use super::id::{RunId, TaskId};
 use crate::Trigger;
 
 /// A task in a store: what it is, and where its schedule stands.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TaskRecord {
     /// What the task is.
     pub definition: Arc<TaskDefinition>,
     /// Where its schedule stands.
     pub schedule: Schedule,
     /// Occurrences that wait for a place among its runs, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<Waiting>,
     /// What its store knows it by.
+    #[serde(skip)]
     pub key: StoreKey,
 }
 

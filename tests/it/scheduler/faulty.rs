@@ -16,6 +16,7 @@ struct Inner {
     memory: MemoryStore,
     hangs_at_start: AtomicBool,
     is_down: AtomicBool,
+    refuses_edits: AtomicBool,
     shutdowns: AtomicUsize,
 }
 
@@ -32,6 +33,11 @@ impl Faulty {
     /// It answers every question with an error.
     pub(crate) fn go_down(&self, is_down: bool) {
         self.0.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// It can be read, but takes no edits.
+    pub(crate) fn refuse_edits(&self, refuses: bool) {
+        self.0.refuses_edits.store(refuses, Ordering::SeqCst);
     }
 
     /// How often it was shut down.
@@ -62,6 +68,9 @@ impl Store for Faulty {
     }
 
     async fn put(&self, edits: &[Edit]) -> Result<Vec<EditOutcome>, StoreError> {
+        if self.0.refuses_edits.load(Ordering::SeqCst) {
+            return Err(StoreError::new("the disk is full"));
+        }
         self.memory()?.put(edits).await
     }
 

@@ -16,6 +16,7 @@ mod scope;
 mod startup;
 mod tasks;
 mod timeline;
+mod transfer;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
