@@ -4,6 +4,8 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use chrono::{DateTime, Utc};
+
 use crate::panics::{catching, catching_future};
 use crate::task::{BlockingCall, BoxFuture, Call, Ended, Outcome, Report, Run, RunId};
 
@@ -12,18 +14,22 @@ use crate::task::{BlockingCall, BoxFuture, Call, Ended, Outcome, Report, Run, Ru
 #[derive(Debug)]
 pub struct Job {
     run: Run,
-    /// How it ended, once it has.
-    ended: Option<Ended>,
+    has_reported: bool,
 }
 
 impl Job {
     pub(crate) fn new(run: Run) -> Self {
-        Self { run, ended: None }
+        Self { run, has_reported: false }
     }
 
     /// The id of the run.
     pub fn run_id(&self) -> RunId {
         self.run.id()
+    }
+
+    /// The time, by the scheduler's clock.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.run.surroundings().clock.now()
     }
 
     /// Whether the handler is a `fn`, which holds its thread until it returns, and not an `async fn`.
@@ -36,7 +42,11 @@ impl Job {
     /// A handler that [blocks](Self::is_blocking) does so here, too. Dropping the future reports the run as aborted.
     pub async fn run(self) {
         let mut job = Some(self);
-        let rest = poll_fn(|context| Poll::Ready(job.take().and_then(|job| job.begin(context)))).await;
+        let begin = |job: Self, context: &mut Context<'_>| {
+            let now = job.now();
+            job.begin(now, context).0
+        };
+        let rest = poll_fn(|context| Poll::Ready(job.take().and_then(|job| begin(job, context)))).await;
         if let Some(rest) = rest {
             rest.await;
         }
@@ -44,9 +54,14 @@ impl Job {
 
     /// Runs the handler until it waits for something; then answers what is left of the run.
     ///
-    /// Most handlers that wait for nothing end here, and cost no task of the runtime.
-    pub(crate) fn begin(mut self, context: &mut Context<'_>) -> Option<BoxFuture<()>> {
-        self.note_start();
+    /// Handlers that wait for nothing end here, and cost no task of the runtime. Whoever runs one after the other reads the
+    /// clock once for each: `now` is what the last one has answered.
+    pub(crate) fn begin(
+        self,
+        now: DateTime<Utc>,
+        context: &mut Context<'_>,
+    ) -> (Option<BoxFuture<()>>, DateTime<Utc>) {
+        self.note_start(now);
         let begun = match self.run.call() {
             None => Ok(unknown_handler()),
             Some(Call::Blocking(handler)) => Ok(self.run_here(handler)),
@@ -65,40 +80,65 @@ impl Job {
                 }
             }
         };
+        let now = self.now();
         match begun {
             Ok(ended) => {
-                self.ended = Some(ended);
-                None
+                self.end(ended, now);
+                (None, now)
             }
-            Err(future) => Some(Box::pin(self.go_on(future))),
+            Err(future) => (Some(Box::pin(self.go_on(future))), now),
         }
     }
 
     /// Runs what is left of an async handler.
-    async fn go_on(mut self, handler: BoxFuture<Outcome>) {
-        self.ended = Some(tokio::select! {
+    async fn go_on(self, handler: BoxFuture<Outcome>) {
+        let ended = tokio::select! {
             biased;
             outcome = catching_future(handler) => ended(outcome),
             () = self.run.live().aborted() => {
                 Ended::Aborted("aborted: it went on after it was told to stop".to_owned())
             }
             () = self.timed_out() => Ended::Returned(Err(self.timeout_in_words())),
-        });
+        };
+        let now = self.now();
+        self.end(ended, now);
     }
 
     /// Runs a handler that blocks, on this thread. One that is async is refused: it needs a runtime.
-    pub fn run_blocking(mut self) {
-        self.note_start();
-        self.ended = Some(match self.run.call() {
+    pub fn run_blocking(self) {
+        self.note_start(self.now());
+        let ended = match self.run.call() {
             None => unknown_handler(),
             Some(Call::Blocking(handler)) => self.run_here(handler),
             Some(Call::Async(_)) => Ended::Refused("an async handler was run as a blocking one".to_owned()),
-        });
+        };
+        let now = self.now();
+        self.end(ended, now);
     }
 
     /// Reports the run as not executed, and why.
-    pub fn refuse(mut self, reason: impl Into<String>) {
-        self.ended = Some(Ended::Refused(reason.into()));
+    pub fn refuse(self, reason: impl Into<String>) {
+        let now = self.now();
+        self.end(Ended::Refused(reason.into()), now);
+    }
+
+    fn end(mut self, ended: Ended, finished_at: DateTime<Utc>) {
+        self.report(ended, finished_at);
+    }
+
+    /// Reports, once.
+    fn report(&mut self, ended: Ended, finished_at: DateTime<Utc>) {
+        if std::mem::replace(&mut self.has_reported, true) {
+            return;
+        }
+        let (run, live) = (&self.run, self.run.live());
+        let (ticket, started_at) = (run.ticket(), live.started_at());
+        let surroundings = run.surroundings();
+        if let Some(reports) = surroundings.reports.upgrade() {
+            let report = Report { run: run.id(), ticket, started_at, finished_at, ended };
+            reports.report(report, surroundings.clock.busy());
+        }
+        live.busy.end();
     }
 
     /// Calls a handler that blocks. It can't be aborted, so that its time is looked at when it returns.
@@ -126,27 +166,17 @@ impl Job {
         format!("timed out: it took longer than {timeout:?}")
     }
 
-    fn note_start(&self) {
-        let timeout = self.run.definition().rules.timeout;
-        self.run.live().note_start(self.run.surroundings().clock.now(), timeout);
+    fn note_start(&self, now: DateTime<Utc>) {
+        self.run.live().note_start(now, self.run.definition().rules.timeout);
     }
 }
 
 impl Drop for Job {
     fn drop(&mut self) {
-        let (run, live) = (&self.run, self.run.live());
-        let clock = &run.surroundings().clock;
-        let report = Report {
-            run: run.id(),
-            ticket: run.ticket(),
-            started_at: live.started_at(),
-            finished_at: clock.now(),
-            ended: self.ended.take().unwrap_or_else(|| Ended::Aborted("dropped by its executor".to_owned())),
-        };
-        if let Some(reports) = run.surroundings().reports.upgrade() {
-            reports.report(report, clock.busy());
+        if !self.has_reported {
+            let now = self.now();
+            self.report(Ended::Aborted("dropped by its executor".to_owned()), now);
         }
-        live.busy.end();
     }
 }
 

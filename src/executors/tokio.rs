@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 
@@ -108,19 +108,25 @@ struct Runner {
 
 impl Runner {
     async fn run(mut self) {
-        let mut jobs = 0;
-        while let Some(job) = self.waiting.next() {
-            let mut job = Some(job);
-            let rest = poll_fn(|context| Poll::Ready(job.take().and_then(|job| job.begin(context)))).await;
+        while poll_fn(|context| Poll::Ready(self.run_some(context))).await {
+            tokio::task::yield_now().await;
+        }
+        self.is_done = true;
+    }
+
+    /// Runs a stretch of jobs; answers whether there may be more.
+    fn run_some(&self, context: &mut Context<'_>) -> bool {
+        let mut now = None;
+        for _ in 0..STRETCH {
+            let Some(job) = self.waiting.next() else { return false };
+            let start = now.unwrap_or_else(|| job.now());
+            let (rest, end) = job.begin(start, context);
             if let Some(rest) = rest {
                 drop(tokio::spawn(rest));
             }
-            jobs += 1;
-            if jobs % STRETCH == 0 {
-                tokio::task::yield_now().await;
-            }
+            now = Some(end);
         }
-        self.is_done = true;
+        true
     }
 }
 

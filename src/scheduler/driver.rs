@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rustc_hash::FxHashMap;
@@ -15,12 +16,15 @@ use tokio::task::JoinSet;
 
 use super::machine::{Action, Answer, Dispatch, Input, Machine, Question};
 use super::shared::Shared;
-use crate::clock::{Busy, Clock, RealDeadline};
+use crate::clock::{Busy, Clock, after};
 use crate::events::Event;
 use crate::executors::Job;
 use crate::panics::{catching, catching_future};
 use crate::stores::{Query, Store, StoreError};
 use crate::task::{Batch, BoxFuture, Call, Run, Surroundings, Ticket};
+
+/// How many runs that are over are kept.
+const RUNS_KEPT: usize = 1_000;
 
 /// The loop between the machine and the world.
 pub(super) struct Driver {
@@ -32,8 +36,8 @@ pub(super) struct Driver {
     runtime: Handle,
     /// Questions that stores have not answered yet.
     asked: JoinSet<(Arc<str>, Answer, Busy)>,
-    /// Mail is not handled before then.
-    gather_until: Option<RealDeadline>,
+    /// Runs that are over: new ones take their places in memory.
+    over: Vec<Run>,
     /// The clock of tests stands still while the driver does anything but sleep.
     busy: Busy,
 }
@@ -47,30 +51,27 @@ impl Driver {
     ) -> Self {
         let clock = surroundings.clock.clone();
         let busy = clock.busy();
-        Self {
-            machine,
-            shared,
-            surroundings,
-            clock,
-            runtime,
-            asked: JoinSet::new(),
-            gather_until: None,
-            busy,
-        }
+        Self { machine, shared, surroundings, clock, runtime, asked: JoinSet::new(), over: Vec::new(), busy }
     }
 
     /// Does all there is to do now, then waits for one thing to happen and hears of it.
     ///
     /// Dropping the future loses nothing.
     pub(super) async fn step(&mut self) {
-        self.act();
-        let timeout = self.machine.poll_timeout().unwrap_or(DateTime::<Utc>::MAX_UTC);
-        if timeout <= self.clock.now() {
+        let mut had_mail = false;
+        self.act_on(&mut had_mail);
+        let now = self.clock.now();
+        let mut timeout = self.machine.poll_timeout().unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let gathers = had_mail && !self.clock.granularity().is_zero();
+        if gathers {
+            timeout = timeout.min(next_tick(now, self.clock.granularity()));
+        }
+        if timeout <= now {
             return;
         }
         let shared = self.shared.clone();
         tokio::select! {
-            () = shared.mailbox.came() => self.gather().await,
+            () = shared.mailbox.came(), if !gathers => {}
             Some(answered) = self.asked.join_next() => {
                 // A question can't panic: `answer` catches that.
                 if let Ok((store, answer, _busy)) = answered {
@@ -82,41 +83,43 @@ impl Driver {
         }
     }
 
-    /// Waits where mail was handled a moment ago, so that what comes in a swarm is handled in a swarm.
-    async fn gather(&mut self) {
-        let granularity = self.clock.granularity();
-        if granularity.is_zero() {
-            return;
-        }
-        if let Some(handled) = self.gather_until {
-            handled.passed().await;
-        }
-        self.gather_until = Some(RealDeadline::after(granularity));
-    }
-
     /// Lets the machine decide, and does what it says, until it has nothing more to say.
     pub(super) fn act(&mut self) {
+        self.act_on(&mut false);
+    }
+
+    fn act_on(&mut self, had_mail: &mut bool) {
         self.machine.make_events(self.shared.heard_events());
         let (inputs, _busy) = self.shared.mailbox.take();
+        *had_mail = !inputs.is_empty();
         for input in inputs {
-            if let Input::Ended(reports) = &input {
-                let mut live = self.shared.live();
-                reports.iter().for_each(|report| live.remove(report.ticket, report.run));
-            }
             self.hear(input);
+            self.do_all();
         }
         self.machine.handle_timeout(self.clock.now());
+        self.do_all();
+        self.shared.note_progress(&self.machine);
+    }
+
+    /// Does what the machine says, until it has nothing more to say.
+    fn do_all(&mut self) {
         while let Some(action) = self.machine.poll_action() {
             match action {
                 Action::Ask(store, question) => self.ask(store, question),
-                Action::Dispatch(runs) => self.dispatch(runs),
+                Action::Dispatch(runs) => {
+                    self.dispatch(runs);
+                    // Those that have ended meanwhile were dispatched a moment ago: all there is of them is still in the
+                    // processor's caches. After the whole herd it would not be, and each end would cost twice as much.
+                    for reports in self.shared.mailbox.take_reports() {
+                        self.hear(Input::Ended(reports));
+                    }
+                }
                 Action::Cancel(runs) => self.with_live(&runs, |run| run.live().cancel()),
                 Action::Abort(runs) => self.with_live(&runs, |run| run.live().abort()),
                 Action::Emit(event) => self.emit(&event),
                 Action::Left(store) => self.shared.leaving.has_left(&store),
             }
         }
-        self.shared.note_progress(&self.machine);
     }
 
     pub(super) fn hear(&mut self, input: Input) {
@@ -124,6 +127,11 @@ impl Driver {
             && answer.is_ok()
         {
             self.shared.health.note_answer(store);
+        }
+        if let Input::Ended(reports) = &input {
+            let mut live = self.shared.live();
+            let over = reports.iter().filter_map(|report| live.remove(report.ticket, report.run));
+            self.over.extend(over.take(RUNS_KEPT.saturating_sub(self.over.len())));
         }
         self.machine.handle(input, self.clock.now());
     }
@@ -150,7 +158,7 @@ impl Driver {
     }
 
     /// Hands runs to their executors.
-    fn dispatch(&self, runs: Vec<Dispatch>) {
+    fn dispatch(&mut self, runs: Vec<Dispatch>) {
         let mut calls = Calls::default();
         let call_of: Vec<_> =
             runs.iter().map(|run| calls.find(&run.definition.handler, &self.shared)).collect();
@@ -160,7 +168,8 @@ impl Driver {
             let mut live = self.shared.live();
             for (Dispatch { definition, run, ticket, occurrence }, call) in runs.into_iter().zip(call_of) {
                 let executor = definition.executor.clone();
-                let run = Run::new(definition, occurrence, (run, ticket), batch.clone(), call);
+                let run =
+                    Run::new(definition, occurrence, (run, ticket), batch.clone(), call, self.over.pop());
                 live.insert(ticket, run.clone());
                 let job = Job::new(run);
                 match jobs.iter_mut().find(|(alias, _)| *alias == executor) {
@@ -182,6 +191,16 @@ impl Driver {
             tracing::error!(target: "asyncz.executors", executor = alias, "the executor {panic}");
         }
     }
+}
+
+/// The next instant at which a clock of this granularity ticks.
+///
+/// Runs that were started together end one soon after the other: whoever has handled mail waits for a tick before more is
+/// handled. Ticks stand where occurrences are due, on the millisecond, so that one wake-up serves both.
+fn next_tick(now: DateTime<Utc>, granularity: Duration) -> DateTime<Utc> {
+    let tick = i64::try_from(granularity.as_micros()).unwrap_or(i64::MAX).max(1);
+    let into_tick = now.timestamp_micros().rem_euclid(tick);
+    after(now, Duration::from_micros((tick - into_tick).unsigned_abs()))
 }
 
 /// The handlers of a batch, each found once.

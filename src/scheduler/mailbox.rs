@@ -20,11 +20,16 @@ pub(super) struct Mailbox {
 #[derive(Debug, Default)]
 struct Waiting {
     inputs: Vec<Input>,
-    reports: Vec<Report>,
+    /// In chunks: a herd's reports come faster than they are taken, and one long list of them would be moved again and
+    /// again as it grows.
+    reports: Vec<Vec<Report>>,
     changed: BTreeSet<Arc<str>>,
     /// The clock of tests stands still until these inputs are handled.
     busy: Vec<Busy>,
 }
+
+/// So many reports are handled together.
+const CHUNK: usize = 128;
 
 impl Mailbox {
     pub(super) fn post(&self, input: Input, busy: Busy) {
@@ -52,11 +57,14 @@ impl Mailbox {
     pub(super) fn take(&self) -> (Vec<Input>, Vec<Busy>) {
         let Waiting { mut inputs, reports, changed, busy } =
             std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        if !reports.is_empty() {
-            inputs.push(Input::Ended(reports));
-        }
+        inputs.extend(reports.into_iter().map(Input::Ended));
         inputs.extend(changed.into_iter().map(Input::Changed));
         (inputs, busy)
+    }
+
+    /// The reports that have come.
+    pub(super) fn take_reports(&self) -> Vec<Vec<Report>> {
+        std::mem::take(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner).reports)
     }
 
     fn put(&self, put: impl FnOnce(&mut Waiting)) {
@@ -80,7 +88,14 @@ impl Waiting {
 impl Reports for Mailbox {
     fn report(&self, report: Report, busy: Busy) {
         self.put(|waiting| {
-            waiting.reports.push(report);
+            match waiting.reports.last_mut() {
+                Some(chunk) if chunk.len() < CHUNK => chunk.push(report),
+                _ => {
+                    let mut chunk = Vec::with_capacity(CHUNK);
+                    chunk.push(report);
+                    waiting.reports.push(chunk);
+                }
+            }
             if busy.counts() {
                 waiting.busy.push(busy);
             }

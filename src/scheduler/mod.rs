@@ -3,6 +3,7 @@
 //! The machine decides (pure), the driver does what it says (on a thread of its own), stores and executors are called by
 //! the driver alone. The handle changes tasks straight in their stores and tells the driver to look again.
 
+mod add;
 mod asyncz_config;
 mod bulk;
 mod check;

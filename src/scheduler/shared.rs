@@ -1,10 +1,11 @@
 //! What the handles of a scheduler, its driver and its runs share.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use chrono::{DateTime, Utc};
+use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
 use super::State;
@@ -19,7 +20,7 @@ use crate::clock::Clock;
 use crate::events::{Bus, Event, EventMask};
 use crate::executors::Executor;
 use crate::stores::Store;
-use crate::task::{Handler, Run, RunId, Task, Ticket};
+use crate::task::{Handler, Run, RunId, Task, TaskRecord, Ticket};
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -38,7 +39,7 @@ pub(crate) struct Shared {
     session: Mutex<Option<Session>>,
     stores: RwLock<BTreeMap<Arc<str>, Arc<dyn Store>>>,
     executors: RwLock<BTreeMap<Arc<str>, Arc<dyn Executor>>>,
-    handlers: RwLock<HashMap<Arc<str>, Handler>>,
+    handlers: RwLock<FxHashMap<Arc<str>, Handler>>,
     /// The runs going on here.
     live: Mutex<LiveRuns>,
     state: AtomicU8,
@@ -62,11 +63,9 @@ impl LiveRuns {
         self.0.get(ticket.index())?.as_ref()
     }
 
-    /// Lets go of a run, unless another has its ticket already.
-    pub(super) fn remove(&mut self, ticket: Ticket, run: RunId) {
-        if let Some(place) = self.0.get_mut(ticket.index()) {
-            drop(place.take_if(|known| known.id() == run));
-        }
+    /// Takes out a run, unless another has its ticket already.
+    pub(super) fn remove(&mut self, ticket: Ticket, run: RunId) -> Option<Run> {
+        self.0.get_mut(ticket.index())?.take_if(|known| known.id() == run)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Run> {
@@ -169,6 +168,19 @@ impl Shared {
 
     pub(super) fn add_handler(&self, handler: Handler) {
         self.handlers.write().unwrap_or_else(PoisonError::into_inner).insert(handler.name.clone(), handler);
+    }
+
+    /// Lets a task share the text of its handler's name with all others of that handler, and with the handler itself: it
+    /// is found by its place in memory then.
+    pub(super) fn share_names(&self, record: &mut TaskRecord) {
+        let Some(definition) = Arc::get_mut(&mut record.definition) else { return };
+        let handlers = self.handlers.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((name, _)) = handlers.get_key_value(&definition.handler) {
+            if definition.name == definition.handler {
+                definition.name = name.clone();
+            }
+            definition.handler = name.clone();
+        }
     }
 
     pub(super) fn stores(&self) -> BTreeMap<Arc<str>, Arc<dyn Store>> {

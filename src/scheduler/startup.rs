@@ -151,7 +151,8 @@ async fn put(
     entry: Entry,
     now: DateTime<Utc>,
 ) -> Result<Vec<Event>, Error> {
-    let Entry { store: alias, record, replace, declared, .. } = entry;
+    let Entry { store: alias, mut record, replace, declared, .. } = entry;
+    shared.share_names(&mut record);
     let failed = |source| Error::Store { store: alias.clone(), source };
     let event = |kind| Event::new(kind, now).alias(&alias).task(record.id());
     loop {

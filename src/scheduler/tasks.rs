@@ -6,10 +6,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use rustc_hash::FxHashMap;
 
-use super::edit::TaskHandle;
 use super::machine::{Input, plan_by_hand};
 use super::snapshot::{TaskFilter, TaskSnapshot};
-use super::startup::replacement;
 use super::{Scheduler, Shared};
 use crate::Error;
 use crate::events::{Event, EventMask};
@@ -17,48 +15,6 @@ use crate::stores::{ClaimOutcome, Edit, EditOutcome, Query, RunFilter, Store, St
 use crate::task::{RunId, RunRecord, RunStatus, Task, TaskId, TaskRecord};
 
 impl Scheduler {
-    /// Adds a task. Before the scheduler's start it waits for that; an [`enabled(false)`](Task::enabled) one is not added,
-    /// and its handle finds no task.
-    ///
-    /// Dropping the future adds the task or does not.
-    ///
-    /// # Errors
-    /// [`Error::InvalidTask`], [`Error::InvalidArguments`] and [`Error::Start`] (state is missing) tell what is wrong with
-    /// it; [`Error::ConflictId`]: the id is taken; [`Error::StoreNotFound`], [`Error::ExecutorNotFound`],
-    /// [`Error::Store`].
-    pub async fn add_task(&self, mut task: Task) -> Result<TaskHandle, Error> {
-        let id = task.settle_id();
-        if let Some(only) = &self.only {
-            task.store = only.to_string();
-        }
-        let alias: Arc<str> = task.store.as_str().into();
-        let handle = TaskHandle::new(self.in_store(alias.clone()), id);
-        if !task.enabled {
-            return Ok(handle);
-        }
-        let Some(task) = self.shared.keep_until_start(task) else { return Ok(handle) };
-        let shared = &self.shared;
-        let store = shared.known_store(&alias)?;
-        let (record, missing) = {
-            let setup = shared.setup();
-            let missing = task.handler.missing(&setup.provided);
-            let record = task.record(false, &setup.task_defaults, setup.clock.now(), &setup.zone);
-            (record.map_err(|mistake| mistake.of_task(task.label()))?, missing)
-        };
-        if !missing.is_empty() {
-            let needs = |missing| format!("needs {missing}: give it with `AsynczConfig::state` or `provide`");
-            let problems =
-                missing.into_iter().map(|m| crate::StartProblem::new(task.label(), needs(m))).collect();
-            return Err(Error::Start { problems });
-        }
-        shared.known_executor(&record.definition.executor)?;
-        shared.add_handler(task.handler);
-        let kind = insert(&*store, &alias, &record, task.replace_existing == Some(true)).await?;
-        shared.changed(&alias);
-        shared.emit(&Event::new(kind, shared.clock().now()).alias(&alias).task(record.id()));
-        Ok(handle)
-    }
-
     /// A task as it is now.
     ///
     /// # Errors
@@ -235,18 +191,6 @@ impl Scheduler {
 }
 
 impl Shared {
-    /// Keeps a task for the start; while running it gives the task back, for its store.
-    fn keep_until_start(&self, task: Task) -> Option<Task> {
-        let mut pending = self.pending();
-        match &mut *pending {
-            None => Some(task),
-            Some(pending) => {
-                pending.push(task);
-                None
-            }
-        }
-    }
-
     /// How many tasks wait for the start.
     pub(super) fn count_pending(&self) -> usize {
         self.pending().as_ref().map_or(0, Vec::len)
@@ -268,7 +212,7 @@ impl Shared {
         wanted
             .filter_map(|task| {
                 let record = task.record(false, &setup.task_defaults, setup.clock.now(), &setup.zone).ok()?;
-                Some(TaskSnapshot::pending(task.store.as_str().into(), &record))
+                Some(TaskSnapshot::pending(task.store.clone(), &record))
             })
             .collect()
     }
@@ -281,38 +225,14 @@ impl Shared {
     }
 
     pub(super) fn known_executor(&self, alias: &str) -> Result<(), Error> {
-        let executors = self.executors();
-        if executors.contains_key(alias) {
+        if self.executor(alias).is_some() {
             return Ok(());
         }
-        let known = executors.keys().map(ToString::to_string).collect();
+        let known = self.executors().keys().map(ToString::to_string).collect();
         Err(Error::ExecutorNotFound { alias: alias.to_owned(), known })
     }
 }
 
 pub(super) fn failed(alias: &Arc<str>, source: StoreError) -> Error {
     Error::Store { store: alias.clone(), source }
-}
-
-/// Puts a task in its store; answers what that was.
-async fn insert(
-    store: &dyn Store,
-    alias: &Arc<str>,
-    record: &TaskRecord,
-    replace: bool,
-) -> Result<EventMask, Error> {
-    let conflict = || Error::ConflictId { id: record.id().clone(), store: alias.to_string() };
-    loop {
-        let known =
-            store.load(std::slice::from_ref(record.id())).await.map_err(|source| failed(alias, source))?;
-        let (edit, kind) = match known.first().and_then(Option::as_ref) {
-            None => (Edit::Insert(record.clone()), EventMask::TASK_ADDED),
-            Some(_) if !replace => return Err(conflict()),
-            Some(known) => (Edit::Replace(replacement(known, record)), EventMask::TASK_MODIFIED),
-        };
-        let outcome = store.put(&[edit]).await.map_err(|source| failed(alias, source))?;
-        if outcome == [EditOutcome::Done] {
-            return Ok(kind);
-        }
-    }
 }

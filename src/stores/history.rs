@@ -85,18 +85,19 @@ impl History {
         if self.of_task.len() <= task as usize {
             self.of_task.resize(task as usize + 1, Chain::EMPTY);
         }
-        let link = Link { older: NONE, newer: NONE };
-        let entry = Entry { run, task, in_all: link, in_task: link };
         let (at, loser) = match self.superfluous(task) {
             Some(at) => {
                 let loser = self.entries[at as usize].task;
                 self.all.remove(at, &mut self.entries, IN_ALL);
                 self.of_task[loser as usize].remove(at, &mut self.entries, IN_TASK);
-                self.entries[at as usize] = entry;
+                let entry = &mut self.entries[at as usize];
+                entry.run = run;
+                entry.task = task;
                 (at, Some(loser))
             }
             None => {
-                self.entries.push(entry);
+                let link = Link { older: NONE, newer: NONE };
+                self.entries.push(Entry { run, task, in_all: link, in_task: link });
                 ((self.entries.len() - 1) as u32, None)
             }
         };

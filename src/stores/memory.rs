@@ -1,18 +1,19 @@
 //! A store in this process's memory.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use super::agenda::Agenda;
 use super::history::History;
 use super::{
     Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Query, RunFilter, Store, StoreError,
 };
-use crate::task::{RunId, RunRecord, RunStatus, StoreKey, TaskId, TaskRecord};
+use crate::task::{RunId, RunRecord, RunStatus, StoreKey, TaskDefinition, TaskId, TaskRecord};
 
 /// Keeps tasks in memory: fast, and gone with the process.
 ///
@@ -42,7 +43,7 @@ struct Place {
     id: TaskId,
     record: Option<TaskRecord>,
     /// Its entries that are not final.
-    open: Vec<Open>,
+    open: SmallVec<[Open; 1]>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -194,7 +195,7 @@ impl Kept {
     }
 
     fn claim(&mut self, claim: &Claim) -> ClaimOutcome {
-        let Some(number) = self.find_task(claim.key, &claim.definition.id) else { return ClaimOutcome::Lost };
+        let Some(number) = self.find_task(claim.key, &claim.definition) else { return ClaimOutcome::Lost };
         match &self.places[number as usize].record {
             Some(record) if record.schedule.version + 1 == claim.schedule.version => {}
             _ => return ClaimOutcome::Lost,
@@ -212,7 +213,7 @@ impl Kept {
     fn finish(&mut self, finish: &Finish) -> FinishOutcome {
         let mut outcome = FinishOutcome { retried: false, makes_room: false, removed: false };
         let Finish { key, run, .. } = finish;
-        let task = self.find_task(*key, &finish.definition.id);
+        let task = self.find_task(*key, &finish.definition);
         let closed = task.and_then(|number| Some((number, self.close(number, *run)?)));
         // A run of a task that was deleted meanwhile is counted nowhere.
         let entry = closed.map(|(_, entry)| entry).or_else(|| self.orphans.remove(run));
@@ -290,12 +291,12 @@ impl Kept {
     }
 
     /// The number of a task that is there.
-    fn find_task(&self, key: StoreKey, id: &TaskId) -> Option<u32> {
+    fn find_task(&self, key: StoreKey, definition: &Arc<TaskDefinition>) -> Option<u32> {
         let by_key = u32::try_from(key.0).ok().filter(|number| {
-            let place = self.places.get(*number as usize);
-            place.is_some_and(|place| place.record.is_some() && place.id == *id)
+            let record = self.places.get(*number as usize).and_then(|place| place.record.as_ref());
+            record.is_some_and(|record| Arc::ptr_eq(&record.definition, definition))
         });
-        by_key.or_else(|| self.numbers.get(id).copied())
+        by_key.or_else(|| self.numbers.get(&definition.id).copied())
     }
 
     /// The number of this id; a new one where it has none.
@@ -303,7 +304,7 @@ impl Kept {
         if let Some(number) = self.numbers.get(id) {
             return *number;
         }
-        let place = Place { id: id.clone(), record: None, open: Vec::new() };
+        let place = Place { id: id.clone(), record: None, open: SmallVec::new() };
         let number = match self.free.pop() {
             Some(number) => {
                 self.places[number as usize] = place;

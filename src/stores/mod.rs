@@ -10,6 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use smallvec::SmallVec;
 
 use crate::task::{
     Count, Occurrence, RunId, RunRecord, RunStatus, Schedule, StoreKey, TaskDefinition, TaskId, TaskRecord,
@@ -118,7 +119,7 @@ pub struct Claim {
     /// When it was decided.
     pub decided_at: DateTime<Utc>,
     /// Runs to start, and what was coalesced, missed or skipped.
-    pub decisions: Vec<Decision>,
+    pub decisions: SmallVec<[Decision; 1]>,
 }
 
 impl Claim {

@@ -58,15 +58,25 @@ pub(crate) struct Batch {
 }
 
 impl Run {
+    /// `over`: a run that is over, whose place in memory this one takes unless somebody holds it still.
     pub(crate) fn new(
         definition: Arc<TaskDefinition>,
         occurrence: Occurrence,
         (run_id, ticket): (RunId, Ticket),
         batch: Arc<Batch>,
         call: Option<usize>,
+        over: Option<Self>,
     ) -> Self {
         let live = Live::new(batch.surroundings.clock.busy());
-        Self(Arc::new(Inner { definition, occurrence, run_id, ticket, batch, call, live }))
+        let inner = Inner { definition, occurrence, run_id, ticket, batch, call, live };
+        // Memory that one thread takes and another gives back costs more than all else here.
+        if let Some(mut over) = over
+            && let Some(place) = Arc::get_mut(&mut over.0)
+        {
+            *place = inner;
+            return over;
+        }
+        Self(Arc::new(inner))
     }
 
     pub(crate) fn live(&self) -> &Live {

@@ -12,7 +12,7 @@ mod record;
 mod registry;
 mod report;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -58,8 +58,8 @@ pub struct Task {
     pub(crate) trigger: Option<Box<dyn Trigger>>,
     pub(crate) args: Value,
     pub(crate) options: Options,
-    pub(crate) store: String,
-    pub(crate) executor: String,
+    pub(crate) store: Arc<str>,
+    pub(crate) executor: Arc<str>,
     pub(crate) next_run_time: NextRunTime,
     pub(crate) replace_existing: Option<bool>,
     pub(crate) enabled: bool,
@@ -67,6 +67,9 @@ pub struct Task {
 }
 
 option_methods!(Task);
+
+/// The alias of stores and executors unless another is given: one text for all tasks.
+static DEFAULT: LazyLock<Arc<str>> = LazyLock::new(|| "default".into());
 
 /// When a new task runs first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,8 +115,8 @@ impl Task {
             trigger: None,
             args: Value::Null,
             options: Options::default(),
-            store: "default".to_owned(),
-            executor: "default".to_owned(),
+            store: DEFAULT.clone(),
+            executor: DEFAULT.clone(),
             next_run_time: NextRunTime::FromTrigger,
             replace_existing: None,
             enabled: true,
@@ -184,13 +187,13 @@ impl Task {
 
     /// The alias of the store that keeps the task. Default: `default`.
     pub fn store(mut self, alias: impl Into<String>) -> Self {
-        self.store = alias.into();
+        self.store = alias.into().into();
         self
     }
 
     /// The alias of the executor that runs the task. Default: `default`.
     pub fn executor(mut self, alias: impl Into<String>) -> Self {
-        self.executor = alias.into();
+        self.executor = alias.into().into();
         self
     }
 
@@ -265,7 +268,7 @@ impl Task {
             trigger,
             trigger_digest: digest_of(given),
             args: self.args.clone(),
-            executor: self.executor.as_str().into(),
+            executor: self.executor.clone(),
             rules,
         };
         Ok(TaskRecord {

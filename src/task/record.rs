@@ -51,11 +51,11 @@ impl TaskRecord {
     /// When a scheduler has something to decide: when the next occurrence is due, or at once where one that waits has
     /// room. `None`: never, as things are.
     pub fn due_at(&self) -> Option<DateTime<Utc>> {
-        let has_room = self.schedule.running < self.definition.rules.max_instances;
-        match has_room && !self.waiting.is_empty() && !self.schedule.paused {
-            true => Some(DateTime::<Utc>::MIN_UTC),
-            false => self.schedule.next_run_time,
-        }
+        // Nothing waits as a rule, and then the definition need not be looked at, which is far away in memory.
+        let lets_in = !self.waiting.is_empty()
+            && !self.schedule.paused
+            && self.schedule.running < self.definition.rules.max_instances;
+        if lets_in { Some(DateTime::<Utc>::MIN_UTC) } else { self.schedule.next_run_time }
     }
 
     /// Whether nothing is left to do: the task can be removed.

@@ -14,6 +14,8 @@ pub(super) struct Desk {
     pub(super) is_leaving: bool,
     /// Ended runs to be written.
     pub(super) ends: Vec<Finish>,
+    /// An empty list, for the next ends: it need not grow again.
+    pub(super) spare: Vec<Finish>,
     pub(super) is_finishing: bool,
     /// The store failed: ends are not written before then.
     pub(super) finish_after: Option<DateTime<Utc>>,
@@ -90,7 +92,7 @@ impl Desk {
             return None;
         }
         self.is_finishing = true;
-        Some(std::mem::take(&mut self.ends))
+        Some(std::mem::replace(&mut self.ends, std::mem::take(&mut self.spare)))
     }
 
     /// The store failed to write ends: they are written again, before those that came since.

@@ -10,8 +10,10 @@ use crate::task::{Count, Rules};
 /// What is due of a task, in order, and what comes then.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Due {
-    /// Occurrences to decide one by one, the earliest first.
-    pub(super) instants: Vec<DateTime<Utc>>,
+    /// The latest occurrence.
+    pub(super) last: DateTime<Utc>,
+    /// Others to decide one by one, the earliest first.
+    pub(super) before: Vec<DateTime<Utc>>,
     /// Those that came before them, all together.
     pub(super) earlier: Option<Earlier>,
     /// The first instant that is not due.
@@ -38,12 +40,13 @@ impl Due {
         let second = trigger.next_after(first);
         match second {
             Some(second) if second <= now => {}
-            _ => return Self { instants: vec![first], earlier: None, next: second },
+            _ => return Self { last: first, before: Vec::new(), earlier: None, next: second },
         }
         let most = if rules.coalesce { 1 } else { rules.max_catch_up as usize };
-        let (instants, next) = latest(trigger, first, now, most);
-        let earlier = count_before(trigger, first, instants[0], rules.max_catch_up);
-        Self { instants, earlier, next }
+        let (mut before, next) = latest(trigger, first, now, most);
+        let earlier = count_before(trigger, first, before[0], rules.max_catch_up);
+        let last = before.pop().unwrap_or(first);
+        Self { last, before, earlier, next }
     }
 }
 

@@ -230,7 +230,7 @@ impl Machine {
             }
             Answer::Finish(ends, Err(error)) if self.is_leaving(store) => {
                 self.desk(store).is_finishing = false;
-                ends.into_iter().for_each(|finish| self.tell_end(store, finish, now));
+                ends.iter().for_each(|finish| self.tell_end(store, finish, now));
                 error
             }
             Answer::Finish(ends, Err(error)) => {
@@ -247,8 +247,10 @@ impl Machine {
         let deciding_since = self.deciding_since.filter(|_| !self.is_leaving(store));
         let Some(since) = deciding_since else { return self.desk(store).break_cycle(now) };
         let mut run_id = || self.run_ids.next();
-        let claims: Vec<_> =
-            tasks.iter().filter_map(|task| plan::plan(task, now, since, &mut run_id)).collect();
+        let mut claims = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            plan::plan(task, now, since, &mut run_id, &mut claims);
+        }
         let question = if claims.is_empty() { Question::FindNextDue } else { Question::Claim(claims) };
         self.actions.push_back(Action::Ask(store.clone(), question));
     }
@@ -257,13 +259,12 @@ impl Machine {
     fn won(&mut self, store: &Arc<str>, claims: Vec<Claim>, outcomes: &[ClaimOutcome], now: DateTime<Utc>) {
         let more = claims.len() >= BATCH || outcomes.contains(&ClaimOutcome::Lost);
         let mut dispatched = Vec::with_capacity(claims.len());
-        for (claim, outcome) in claims.into_iter().zip(outcomes) {
+        for (claim, outcome) in claims.iter().zip(outcomes) {
             let ClaimOutcome::Won { removed } = outcome else { continue };
-            let removed =
-                removed.then(|| Event::new(EventMask::TASK_REMOVED, now).task(&claim.definition.id));
             self.carry_out(store, claim, &mut dispatched, now);
-            if let Some(removed) = removed {
-                self.emit(removed.alias(store));
+            if *removed {
+                let event = Event::new(EventMask::TASK_REMOVED, now).alias(store);
+                self.emit(event.task(&claim.definition.id));
             }
         }
         self.dispatch(dispatched);
@@ -284,7 +285,7 @@ impl Machine {
     /// What a user's claim has won runs at once.
     fn dispatch_claimed(&mut self, store: &Arc<str>, claim: Claim, now: DateTime<Utc>) {
         let mut dispatched = Vec::with_capacity(1);
-        self.carry_out(store, claim, &mut dispatched, now);
+        self.carry_out(store, &claim, &mut dispatched, now);
         self.dispatch(dispatched);
     }
 
@@ -292,26 +293,26 @@ impl Machine {
     fn carry_out(
         &mut self,
         store: &Arc<str>,
-        claim: Claim,
+        claim: &Claim,
         dispatched: &mut Vec<Dispatch>,
         now: DateTime<Utc>,
     ) {
-        let Claim { key, definition, decisions, .. } = claim;
+        let Claim { definition, decisions, .. } = claim;
         if decisions.iter().any(|decision| decision.status == RunStatus::Queued) {
-            self.make_room(store, &definition, now);
+            self.make_room(store, definition, now);
         }
         for decision in decisions {
             let Decision { run, occurrence, occurrences, status, reason } = decision;
-            if status != RunStatus::Claimed {
-                self.counts.note(status, occurrences);
-                self.tell(store, &definition, run, &occurrence, status, now, |event| {
+            if *status != RunStatus::Claimed {
+                self.counts.note(*status, *occurrences);
+                self.tell(store, definition, *run, occurrence, *status, now, |event| {
                     event.count = occurrences.at_least.into();
-                    event.error = reason;
+                    event.error.clone_from(reason);
                 });
                 continue;
             }
-            let dispatch = self.submit(store, key, &definition, run, occurrence, now);
-            match start_time(&dispatch, &definition) {
+            let dispatch = self.submit(store, claim.key, definition, *run, *occurrence, now);
+            match start_time(&dispatch, definition) {
                 // What runs at the stop itself does not wait.
                 start if start > now && !self.is_stopping => {
                     drop(self.delayed.insert((start, dispatch.run), dispatch))
@@ -414,7 +415,9 @@ impl Machine {
     /// A run's end is to be written to its store.
     fn write_end(&mut self, running: Running, end: RunEnd, retry: Option<Retry>) {
         let Running { store, key, definition, run, occurrence } = running;
-        self.desk(&store).ends.push(Finish { key, definition, run, occurrence, end, retry });
+        // A desk stays as long as runs of its store go on.
+        let Some(desk) = self.desks.get_mut(&store) else { return };
+        desk.ends.push(Finish { key, definition, run, occurrence, end, retry });
     }
 
     /// The run that tries a failed one again.
@@ -488,7 +491,7 @@ impl Machine {
     fn finished(
         &mut self,
         store: &Arc<str>,
-        ends: Vec<Finish>,
+        mut ends: Vec<Finish>,
         outcomes: &[FinishOutcome],
         now: DateTime<Utc>,
     ) {
@@ -496,28 +499,30 @@ impl Machine {
         if outcomes.iter().any(|outcome| outcome.makes_room) {
             self.look(store);
         }
-        for (finish, outcome) in ends.into_iter().zip(outcomes) {
-            let removed = outcome.removed.then(|| finish.definition.clone());
+        for (finish, outcome) in ends.iter().zip(outcomes) {
             match finish.retry {
                 Some(retry) if outcome.retried => self.try_again(store, finish, retry, now),
                 _ => self.tell_end(store, finish, now),
             }
-            if let Some(removed) = removed {
-                self.emit(Event::new(EventMask::TASK_REMOVED, now).alias(store).task(&removed.id));
+            if outcome.removed {
+                let event = Event::new(EventMask::TASK_REMOVED, now).alias(store);
+                self.emit(event.task(&finish.definition.id));
             }
         }
+        ends.clear();
+        self.desk(store).spare = ends;
     }
 
     /// Lets a retry start when its time comes.
-    fn try_again(&mut self, store: &Arc<str>, failed: Finish, retry: Retry, now: DateTime<Utc>) {
+    fn try_again(&mut self, store: &Arc<str>, failed: &Finish, retry: Retry, now: DateTime<Utc>) {
         self.counts.retried += 1;
         let Finish { key, definition, run, occurrence, end, .. } = failed;
         let wait = definition.rules.retry_after(occurrence.attempt).unwrap_or_default();
         let start = after(end.finished_at, wait);
         let mut event = Event::new(EventMask::TASK_RETRIED, now).alias(store).task(&definition.id);
-        event.error = end.error;
-        self.emit(event.run(run, occurrence.due));
-        let dispatch = self.submit(store, key, &definition, retry.run, retry.occurrence, now);
+        event.error.clone_from(&end.error);
+        self.emit(event.run(*run, occurrence.due));
+        let dispatch = self.submit(store, *key, definition, retry.run, retry.occurrence, now);
         self.delayed.insert((start, dispatch.run), dispatch);
         if self.is_stopping {
             self.stop(now);
@@ -527,12 +532,12 @@ impl Machine {
         }
     }
 
-    fn tell_end(&mut self, store: &Arc<str>, finish: Finish, now: DateTime<Utc>) {
+    fn tell_end(&mut self, store: &Arc<str>, finish: &Finish, now: DateTime<Utc>) {
         let Finish { definition, run, occurrence, end, .. } = finish;
         self.counts.note(end.status, Count::ONE);
-        self.tell(store, &definition, run, &occurrence, end.status, now, |event| {
-            event.value = end.value;
-            event.error = end.error;
+        self.tell(store, definition, *run, occurrence, end.status, now, |event| {
+            event.value.clone_from(&end.value);
+            event.error.clone_from(&end.error);
         });
     }
 
@@ -576,7 +581,10 @@ impl Machine {
     }
 
     fn desk(&mut self, store: &Arc<str>) -> &mut Desk {
-        self.desks.entry(store.clone()).or_default()
+        if !self.desks.contains_key(store) {
+            self.desks.insert(store.clone(), Desk::default());
+        }
+        self.desks.get_mut(store).expect("it was put in just now")
     }
 }
 

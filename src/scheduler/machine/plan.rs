@@ -1,13 +1,15 @@
 //! The firing rule: what becomes of a task's due occurrences.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use smallvec::SmallVec;
 
 use super::due::Due;
 use super::overlap::Places;
 use crate::stores::{Claim, Decision};
 use crate::task::{Count, Occurrence, RunId, RunStatus, Schedule, TaskRecord, Waiting};
 
-/// Decides everything of `task` that is due at `now`, and lets in what waits for a place; `None` where there is nothing.
+/// Decides everything of `task` that is due at `now`, and lets in what waits for a place. Where there is something, it
+/// goes to `claims`: a claim is large, and to hand it up would be to copy it twice.
 ///
 /// `deciding_since`: occurrences due before then came while nobody decided, so their runs catch up.
 pub(super) fn plan(
@@ -15,33 +17,34 @@ pub(super) fn plan(
     now: DateTime<Utc>,
     deciding_since: DateTime<Utc>,
     run_id: &mut dyn FnMut() -> RunId,
-) -> Option<Claim> {
+    claims: &mut Vec<Claim>,
+) {
     let mut schedule = task.schedule;
     if schedule.paused {
-        return None;
+        return;
     }
-    let mut decisions = Decisions { task, now, run_id, made: Vec::with_capacity(1) };
+    let mut decisions = Decisions { task, now, run_id, made: SmallVec::new() };
     let mut places = Places::of(task);
     places.let_in(&mut decisions);
     if let Some(first) = schedule.next_run_time.filter(|first| *first <= now) {
         let due = Due::find(&*task.definition.trigger, first, now, &task.definition.rules);
         schedule.next_run_time = due.next;
-        schedule.watermark = due.instants.last().copied().max(schedule.watermark);
+        schedule.watermark = schedule.watermark.max(Some(due.last));
         schedule.ended = due.next.is_none() && !task.definition.trigger.at_shutdown();
         decide_due(due, deciding_since, &mut places, &mut decisions);
     }
     if decisions.made.is_empty() {
-        return None;
+        return;
     }
     schedule.version += 1;
     schedule.running = places.running;
-    Some(decisions.claim(schedule, places.waiting.into()))
+    claims.push(decisions.claim(schedule, places.waiting.into()));
 }
 
 fn decide_due(due: Due, deciding_since: DateTime<Utc>, places: &mut Places, decisions: &mut Decisions<'_>) {
     let rules = &decisions.task.definition.rules;
     let generation = decisions.task.schedule.generation;
-    let behind = due.earlier.is_some() || due.instants.len() > 1;
+    let behind = due.earlier.is_some() || !due.before.is_empty();
     let occurrence = |due: DateTime<Utc>| {
         let is_catch_up = behind || due < deciding_since;
         Occurrence { due, generation, attempt: 1, is_catch_up, by_hand: false }
@@ -53,7 +56,7 @@ fn decide_due(due: Due, deciding_since: DateTime<Utc>, places: &mut Places, deci
         };
         decisions.make(occurrence(earlier.last), earlier.count, status, Some(reason));
     }
-    for instant in due.instants {
+    for instant in due.before.into_iter().chain([due.last]) {
         match missed_by(instant, decisions.now, decisions.task) {
             Some(late) => {
                 decisions.make(occurrence(instant), Count::ONE, RunStatus::Missed, Some(late));
@@ -105,7 +108,7 @@ fn single(
     error: Option<String>,
 ) -> Claim {
     let mut run_id = || run_id;
-    let mut decisions = Decisions { task, now, run_id: &mut run_id, made: Vec::with_capacity(1) };
+    let mut decisions = Decisions { task, now, run_id: &mut run_id, made: SmallVec::new() };
     decisions.make(occurrence, Count::ONE, status, error);
     let schedule = Schedule { version: schedule.version + 1, ..schedule };
     decisions.claim(schedule, task.waiting.clone())
@@ -116,7 +119,7 @@ pub(super) struct Decisions<'a> {
     task: &'a TaskRecord,
     now: DateTime<Utc>,
     run_id: &'a mut dyn FnMut() -> RunId,
-    made: Vec<Decision>,
+    made: SmallVec<[Decision; 1]>,
 }
 
 impl Decisions<'_> {
