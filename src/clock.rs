@@ -232,6 +232,14 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
             self.0.unpark();
         }
     }
+    /// The thread may be somebody else's, whose timers are none of ours.
+    struct AsBefore(Option<Option<tokio::time::Instant>>);
+    impl Drop for AsBefore {
+        fn drop(&mut self) {
+            ALARM.set(self.0);
+        }
+    }
+    let _as_before = AsBefore(ALARM.get());
     let mut future = std::pin::pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     loop {

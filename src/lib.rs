@@ -8,6 +8,7 @@
 //! | the attribute and its options | [`task`] |
 //! | configuring and starting | [`AsynczConfig`], [`ServeExt`], [`Lifespan`] |
 //! | using a scheduler | [`Scheduler`] |
+//! | programs without a runtime | [`blocking`] |
 //! | tasks without the attribute | [`Task`] |
 //! | saying when | [`triggers`] |
 //! | arguments of handlers | [`FromTask`] |
@@ -40,6 +41,8 @@ pub use chrono_tz;
 #[doc(hidden)]
 pub use inventory;
 pub use typetag;
+
+pub use scheduler::blocking;
 
 pub use clock::{Busy, Clock, SystemClock};
 pub use error::{Error, StartProblem};

@@ -5,6 +5,7 @@
 
 mod add;
 mod asyncz_config;
+pub mod blocking;
 mod bulk;
 mod check;
 mod config;

@@ -1,5 +1,6 @@
 //! The scheduler as a whole, on the clock of tests: no test here sleeps.
 
+mod blocking;
 mod bulk;
 mod events;
 mod faulty;
