@@ -151,6 +151,15 @@ impl AsynczConfig {
         self.set(|setup| setup.identity = Some(identity.into()))
     }
 
+    /// What the log lines about the scheduler's events carry in the field `scheduler`, to tell several schedulers apart.
+    /// Default: they have no such field.
+    ///
+    /// Their targets are always `asyncz.scheduler`, `asyncz.stores`, `asyncz.executors` and `asyncz.events`: those of
+    /// [tracing](https://docs.rs/tracing) can't be chosen at run time.
+    pub fn logger_name(self, name: impl Into<Arc<str>>) -> Self {
+        self.set(|setup| setup.logger_name = Some(name.into()))
+    }
+
     /// How the scheduler knows the time. Default: [`SystemClock`](crate::SystemClock).
     pub fn clock(self, clock: impl Clock) -> Self {
         self.set(|setup| setup.clock = Arc::new(clock))

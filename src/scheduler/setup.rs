@@ -31,6 +31,8 @@ pub(super) struct Setup {
     pub(super) store_retry_interval: Duration,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) run_on: RunOn,
+    /// What its log lines carry.
+    pub(super) logger_name: Option<Arc<str>>,
     /// `None`: one made up.
     pub(super) identity: Option<Arc<str>>,
     pub(super) startup_delay: Duration,
@@ -68,6 +70,7 @@ impl Default for Setup {
             store_retry_interval: STORE_RETRY_INTERVAL,
             clock: Arc::new(SystemClock),
             run_on: RunOn::default(),
+            logger_name: None,
             identity: None,
             startup_delay: Duration::ZERO,
             start_timeout: None,

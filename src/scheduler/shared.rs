@@ -250,7 +250,8 @@ impl Shared {
         {
             self.health.note_failure(store, event.error.as_deref());
         }
-        log(event);
+        let logger_name = self.setup().logger_name.clone();
+        log(event, logger_name.as_deref());
         if self.bus.wants(event.kind) {
             self.bus.emit(event, &*self.clock());
         }
@@ -288,30 +289,38 @@ impl Shared {
 }
 
 /// What is worth a line for people.
-fn log(event: &Event) {
+fn log(event: &Event, scheduler: Option<&str>) {
     let Event { kind, alias, task_id, count, error, .. } = event;
     let (store, task) = (alias.as_deref(), task_id.as_ref().map(tracing::field::display));
     let error = error.as_deref();
     match *kind {
         EventMask::TASK_RETRIED => {
-            tracing::warn!(target: "asyncz.scheduler", store, task, error, "run failed, trying again");
+            tracing::warn!(target: "asyncz.scheduler", scheduler, store, task, error, "run failed, trying again");
         }
         EventMask::TASK_ERROR | EventMask::TASK_LOST => {
-            tracing::error!(target: "asyncz.scheduler", store, task, error, "run failed");
+            tracing::error!(target: "asyncz.scheduler", scheduler, store, task, error, "run failed");
         }
         EventMask::TASK_MISSED => {
-            tracing::warn!(target: "asyncz.scheduler", store, task, count, error, "occurrence missed");
+            tracing::warn!(target: "asyncz.scheduler", scheduler, store, task, count, error, "occurrence missed");
         }
         EventMask::TASK_MAX_INSTANCES => {
-            tracing::warn!(target: "asyncz.scheduler", store, task, error, "occurrence skipped");
+            tracing::warn!(target: "asyncz.scheduler", scheduler, store, task, error, "occurrence skipped");
         }
         EventMask::STORE_ERROR => {
-            tracing::error!(target: "asyncz.stores", store, error, "store failed, asking again later");
+            tracing::error!(target: "asyncz.stores", scheduler, store, error, "store failed, asking again later");
         }
-        EventMask::SCHEDULER_START => tracing::info!(target: "asyncz.scheduler", "scheduler started"),
-        EventMask::SCHEDULER_SHUTDOWN => tracing::info!(target: "asyncz.scheduler", "scheduler stopped"),
-        EventMask::SCHEDULER_PAUSED => tracing::info!(target: "asyncz.scheduler", "scheduler paused"),
-        EventMask::SCHEDULER_RESUMED => tracing::info!(target: "asyncz.scheduler", "scheduler resumed"),
-        kind => tracing::debug!(target: "asyncz.scheduler", store, task, error, ?kind),
+        EventMask::SCHEDULER_START => {
+            tracing::info!(target: "asyncz.scheduler", scheduler, "scheduler started")
+        }
+        EventMask::SCHEDULER_SHUTDOWN => {
+            tracing::info!(target: "asyncz.scheduler", scheduler, "scheduler stopped")
+        }
+        EventMask::SCHEDULER_PAUSED => {
+            tracing::info!(target: "asyncz.scheduler", scheduler, "scheduler paused")
+        }
+        EventMask::SCHEDULER_RESUMED => {
+            tracing::info!(target: "asyncz.scheduler", scheduler, "scheduler resumed")
+        }
+        kind => tracing::debug!(target: "asyncz.scheduler", scheduler, store, task, error, ?kind),
     }
 }

@@ -4,7 +4,7 @@ mod by_hand;
 mod config;
 #[cfg(feature = "axum")]
 mod drain;
-mod fake;
+pub(crate) mod fake;
 #[cfg(feature = "axum")]
 mod http;
 #[cfg(feature = "axum")]

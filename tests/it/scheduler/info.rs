@@ -4,6 +4,7 @@ use asyncz::{DebugExecutor, Scheduler, State, StoreInfo, Task, ThreadPoolExecuto
 
 use super::faulty::Faulty;
 use super::{after_noon, at_noon, ninety_seconds, nothing, seconds, started};
+use crate::lifespan::fake::Messages;
 
 fn store(scheduler: &Scheduler, alias: &str) -> StoreInfo {
     scheduler.info().stores.into_iter().find(|store| &*store.alias == alias).unwrap()
@@ -90,4 +91,18 @@ async fn info_can_be_written_as_json() {
     let json = serde_json::to_value(scheduler.info()).unwrap();
     assert_eq!((&json["state"], &json["uptime"]), (&"running".into(), &90.0.into()));
     assert_eq!((&json["timezone"], &json["counts"]["executed"]), (&"UTC".into(), &0.into()));
+}
+
+#[tokio::test]
+async fn log_lines_carry_the_loggers_name() {
+    let (messages, _guard) = Messages::here();
+    for (name, is_named) in [(None, false), (Some("mail"), true)] {
+        let (_clock, config) = at_noon();
+        let config = if let Some(name) = name { config.logger_name(name) } else { config };
+        let scheduler = config.scheduler();
+        scheduler.start().await.unwrap();
+        scheduler.pause().await.unwrap();
+        assert_eq!(messages.has("scheduler=\"mail\""), is_named);
+    }
+    assert!(messages.has("message=scheduler paused"));
 }
