@@ -12,6 +12,7 @@ mod action;
 mod counts;
 mod desk;
 mod due;
+mod ending;
 mod input;
 mod overlap;
 mod plan;
@@ -268,9 +269,6 @@ impl Machine {
             }
         }
         self.dispatch(dispatched);
-        if self.is_stopping {
-            self.stop(now);
-        }
         if self.is_leaving(store) {
             self.desk(store).break_cycle(now);
             return self.leave(store, now);
@@ -345,34 +343,6 @@ impl Machine {
         }
     }
 
-    /// Tells a run to stop, and aborts it if it goes on. One that has not started never will.
-    fn cancel(&mut self, run: RunId, now: DateTime<Utc>) {
-        let delayed = self.delayed.keys().find(|(_, delayed)| *delayed == run).copied();
-        if let Some(Dispatch { ticket, .. }) = delayed.and_then(|place| self.delayed.remove(&place)) {
-            let ended = Ended::Aborted("cancelled before it started".to_owned());
-            self.end(Report { run, ticket, started_at: None, finished_at: now, ended });
-        } else if let Some(ticket) = self.running.find(run) {
-            self.actions.push_back(Action::Cancel(vec![ticket]));
-            self.aborts.insert((after(now, ABORT_GRACE), run, ticket));
-        }
-    }
-
-    /// Aborts the runs that were told to stop and go on.
-    fn abort_due(&mut self, now: DateTime<Utc>) {
-        if self.aborts.is_empty() {
-            return;
-        }
-        let later = self.aborts.split_off(&(now, RunId::LAST, Ticket::LAST));
-        let due = std::mem::replace(&mut self.aborts, later).into_iter();
-        let going_on: Vec<_> = due
-            .filter(|(_, run, ticket)| self.running.contains(*ticket, *run))
-            .map(|(_, _, ticket)| ticket)
-            .collect();
-        if !going_on.is_empty() {
-            self.actions.push_back(Action::Abort(going_on));
-        }
-    }
-
     /// Sleeps until the next task is due.
     fn rest(&mut self, store: &Arc<str>, next_due: Option<DateTime<Utc>>) {
         if self.desk(store).end_cycle(next_due) {
@@ -432,60 +402,6 @@ impl Machine {
         }
         let occurrence = Occurrence { attempt: attempt + 1, ..ended.occurrence };
         Some(Retry { run: self.run_ids.next(), occurrence })
-    }
-
-    /// Nothing more starts: not what jitter holds back, and no retry.
-    fn stop(&mut self, now: DateTime<Utc>) {
-        self.deciding_since = None;
-        self.begins_at = None;
-        self.is_stopping = true;
-        for Dispatch { run, ticket, .. } in std::mem::take(&mut self.delayed).into_values() {
-            let ended = Ended::Aborted("the scheduler stopped before it started".to_owned());
-            self.end(Report { run, ticket, started_at: None, finished_at: now, ended });
-        }
-    }
-
-    /// Nothing of this store starts any more.
-    fn leave(&mut self, store: &Arc<str>, now: DateTime<Utc>) {
-        self.desk(store).leave();
-        let Self { delayed, running, .. } = self;
-        let of_store = delayed.iter().filter(|(_, run)| running.is_of_store(run.ticket, store));
-        let held_back: Vec<_> = of_store.map(|(place, _)| *place).collect();
-        for place in held_back {
-            let Some(Dispatch { run, ticket, .. }) = self.delayed.remove(&place) else { continue };
-            let ended = Ended::Aborted("its store was removed before it started".to_owned());
-            self.end(Report { run, ticket, started_at: None, finished_at: now, ended });
-        }
-    }
-
-    /// Whether a store was removed.
-    fn is_leaving(&self, store: &Arc<str>) -> bool {
-        self.desks.get(store).is_some_and(|desk| desk.is_leaving)
-    }
-
-    /// Lets the removed stores go for which nothing goes on.
-    fn let_leave(&mut self) {
-        let Self { desks, running, actions, .. } = self;
-        desks.retain(|store, desk| {
-            let has_left = desk.is_leaving
-                && desk.is_quiet()
-                && !running.iter().any(|(_, running)| running.store == *store);
-            if has_left {
-                actions.push_back(Action::Left(store.clone()));
-            }
-            !has_left
-        });
-    }
-
-    /// What has not ended by now never will.
-    fn give_up(&mut self, now: DateTime<Utc>) {
-        self.stop(now);
-        for running in std::mem::take(&mut self.running) {
-            let error = Some("it had not ended when the scheduler stopped".to_owned());
-            let end =
-                RunEnd { status: RunStatus::Lost, started_at: None, finished_at: now, value: None, error };
-            self.write_end(running, end, None);
-        }
     }
 
     fn finished(

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use asyncz::stores::{Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Query};
 use asyncz::{MemoryStore, RunFilter, RunRecord, Store, StoreError, TaskId, TaskRecord, async_trait};
 use chrono::{DateTime, Utc};
+use tokio::sync::watch;
 
 /// A store in memory; its clones are one.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +18,10 @@ struct Inner {
     hangs_at_start: AtomicBool,
     is_down: AtomicBool,
     refuses_edits: AtomicBool,
+    /// Claims are answered while it is false.
+    holds_claims: watch::Sender<bool>,
+    /// Claims that wait for an answer.
+    held_claims: AtomicUsize,
     shutdowns: AtomicUsize,
 }
 
@@ -38,6 +43,16 @@ impl Faulty {
     /// It can be read, but takes no edits.
     pub(crate) fn refuse_edits(&self, refuses: bool) {
         self.0.refuses_edits.store(refuses, Ordering::SeqCst);
+    }
+
+    /// It does not answer claims until it is told to.
+    pub(crate) fn hold_claims(&self, holds: bool) {
+        self.0.holds_claims.send_replace(holds);
+    }
+
+    /// How many claims wait for an answer.
+    pub(crate) fn held_claims(&self) -> usize {
+        self.0.held_claims.load(Ordering::SeqCst)
     }
 
     /// How often it was shut down.
@@ -83,6 +98,10 @@ impl Store for Faulty {
     }
 
     async fn claim(&self, claims: &[Claim]) -> Result<Vec<ClaimOutcome>, StoreError> {
+        self.0.held_claims.fetch_add(1, Ordering::SeqCst);
+        let mut holds = self.0.holds_claims.subscribe();
+        drop(holds.wait_for(|holds| !holds).await);
+        self.0.held_claims.fetch_sub(1, Ordering::SeqCst);
         self.memory()?.claim(claims).await
     }
 

@@ -9,6 +9,7 @@ use asyncz::{
     RunStatus, Scheduler, SchedulerConfig, Shutdown, ShutdownTrigger, State, Task, TaskContext, Trigger,
 };
 
+use super::faulty::Faulty;
 use super::{Notes, at_noon, history, ninety_seconds, nothing, seconds, started};
 
 async fn only_run(scheduler: &Scheduler) -> RunRecord {
@@ -236,6 +237,35 @@ async fn nothing_is_claimed_after_the_shutdown_has_begun() {
 
     shutdown.await.unwrap().unwrap();
     assert_eq!(history(&scheduler, "other").await, [(RunStatus::Succeeded, 10)]);
+}
+
+#[tokio::test]
+async fn a_claim_that_is_answered_after_the_shutdown_has_begun_does_not_hold_it() {
+    let (clock, config) = at_noon();
+    let slow = Faulty::new();
+    let scheduler = config.store("slow", slow.clone()).scheduler();
+    scheduler.start().await.unwrap();
+    // Jitter would hold the run back, and nobody would let it go any more.
+    let task = Task::from_fn("nothing", nothing).id("t").store("slow").every(seconds(10));
+    scheduler.add_task(task.jitter(seconds(3600))).await.unwrap();
+    slow.hold_claims(true);
+    let advance = tokio::spawn(async move { clock.advance(seconds(10)).await });
+    while slow.held_claims() == 0 {
+        tokio::task::yield_now().await;
+    }
+
+    let shutdown = tokio::spawn({
+        let scheduler = scheduler.clone();
+        async move { scheduler.shutdown(Shutdown::Wait).await }
+    });
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    slow.hold_claims(false);
+
+    shutdown.await.unwrap().unwrap();
+    assert!(only_run(&scheduler).await.status.is_final());
+    advance.await.unwrap();
 }
 
 #[tokio::test]
