@@ -116,7 +116,8 @@ impl Scheduler {
     /// from, or all to the one of [`in_store`](Self::in_store).
     ///
     /// They keep their `next_run_time`, pause and watermark: what has fallen due since meets the rules for late
-    /// occurrences. A task that [replaces](TaskImport::replace_existing) one keeps that one's runs and history.
+    /// occurrences. A task that [replaces](TaskImport::replace_existing) one keeps that one's runs and history, and what
+    /// was decided since the export is not decided again.
     ///
     /// Where a store fails half-way, or somebody else takes an id meanwhile, what was written is taken back; a run of it
     /// may have started by then.
@@ -249,9 +250,17 @@ fn in_its_place(imported: TaskRecord, known: Option<&TaskRecord>) -> TaskRecord 
         true => known.schedule.generation,
         false => known.schedule.generation.max(imported.schedule.generation) + 1,
     };
+    let next_run_time = match (imported.schedule.next_run_time, known.schedule.watermark) {
+        // What was decided since the export is not decided again.
+        (Some(next), Some(decided)) if is_same && next <= decided => {
+            imported.definition.trigger.next_after(decided).or(Some(next))
+        }
+        (next, _) => next,
+    };
     let schedule = Schedule {
         version: known.schedule.version + 1,
         generation,
+        next_run_time,
         running: known.schedule.running,
         watermark: known.schedule.watermark.max(imported.schedule.watermark),
         ..imported.schedule

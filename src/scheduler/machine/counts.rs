@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::task::{Count, RunStatus};
 
-/// What became of occurrences since the scheduler's start, by this scheduler's decisions.
+/// What became of occurrences since the scheduler's start, by its own decisions. A declared date that was past at the start
+/// is not among them: that is recorded before it decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RunCounts {

@@ -111,6 +111,19 @@ async fn what_is_replaced_takes_the_imported_place_in_time() {
 }
 
 #[tokio::test]
+async fn what_was_decided_since_the_export_is_not_decided_again() {
+    let (clock, scheduler) = started().await;
+    scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+    let export = scheduler.export_tasks().await.unwrap();
+    clock.advance(seconds(25)).await;
+
+    scheduler.import_tasks(TaskImport::new(export).replace_existing(true)).await.unwrap();
+    clock.advance(seconds(10)).await;
+
+    assert_eq!(history(&scheduler, "t").await, [(Succeeded, 10), (Succeeded, 20), (Succeeded, 30)]);
+}
+
+#[tokio::test]
 async fn all_that_is_wrong_with_an_import_is_told_at_once() {
     let (_clock, scheduler) = started().await;
     scheduler.add_task(greeting("g")).await.unwrap();
