@@ -95,10 +95,8 @@ impl Scheduler {
     /// # Errors
     /// [`Error::TaskNotFound`], [`Error::Ambiguous`], [`Error::Store`].
     pub async fn preview(&self, id: impl Into<TaskId>, n: usize) -> Result<Vec<DateTime<Utc>>, Error> {
-        let (_, _, record) = self.find(id.into()).await?;
-        let trigger = &record.definition.trigger;
-        let coming =
-            std::iter::successors(record.schedule.next_run_time, |instant| trigger.next_after(*instant));
+        let TaskSnapshot { next_run_time, trigger, .. } = self.get_task(id).await?;
+        let coming = std::iter::successors(next_run_time, |instant| trigger.next_after(*instant));
         Ok(coming.take(n).collect())
     }
 

@@ -378,6 +378,8 @@ async fn a_task_added_before_the_start_waits_for_it() {
     let task = scheduler.add_task(every_ten_seconds("t")).await.unwrap();
     assert_eq!(scheduler.get_task(&task).await.unwrap().state, TaskState::Pending);
     assert_eq!(ids(&scheduler, TaskFilter::new()).await, ["t"]);
+    let coming = scheduler.preview(&task, 2).await.unwrap();
+    assert_eq!(coming.into_iter().map(after_noon).collect::<Vec<_>>(), [10, 20]);
 
     scheduler.start().await.unwrap();
     clock.advance(seconds(10)).await;
