@@ -36,6 +36,8 @@ pub(super) struct Driver {
     runtime: Handle,
     /// Questions that stores have not answered yet.
     asked: JoinSet<(Arc<str>, Answer, Busy)>,
+    /// Removed stores that are needed no more.
+    left: Vec<Arc<str>>,
     /// Runs that are over: new ones take their places in memory.
     over: Vec<Run>,
     /// The clock of tests stands still while the driver does anything but sleep.
@@ -58,8 +60,7 @@ impl Driver {
     ///
     /// Dropping the future loses nothing.
     pub(super) async fn step(&mut self) {
-        let mut had_mail = false;
-        self.act_on(&mut had_mail);
+        let had_mail = self.act();
         let now = self.clock.now();
         let mut timeout = self.machine.poll_timeout().unwrap_or(DateTime::<Utc>::MAX_UTC);
         let gathers = had_mail && !self.clock.granularity().is_zero();
@@ -84,14 +85,12 @@ impl Driver {
     }
 
     /// Lets the machine decide, and does what it says, until it has nothing more to say.
-    pub(super) fn act(&mut self) {
-        self.act_on(&mut false);
-    }
-
-    fn act_on(&mut self, had_mail: &mut bool) {
+    ///
+    /// Answers whether there was mail.
+    pub(super) fn act(&mut self) -> bool {
         self.machine.make_events(self.shared.heard_events());
         let (inputs, _busy) = self.shared.mailbox.take();
-        *had_mail = !inputs.is_empty();
+        let had_mail = !inputs.is_empty();
         for input in inputs {
             self.hear(input);
             self.do_all();
@@ -99,6 +98,9 @@ impl Driver {
         self.machine.handle_timeout(self.clock.now());
         self.do_all();
         self.shared.note_progress(&self.machine);
+        // Whoever waited for it finds all of it told and counted.
+        self.left.drain(..).for_each(|store| self.shared.leaving.has_left(&store));
+        had_mail
     }
 
     /// Does what the machine says, until it has nothing more to say.
@@ -117,7 +119,7 @@ impl Driver {
                 Action::Cancel(runs) => self.with_live(&runs, |run| run.live().cancel()),
                 Action::Abort(runs) => self.with_live(&runs, |run| run.live().abort()),
                 Action::Emit(event) => self.emit(&event),
-                Action::Left(store) => self.shared.leaving.has_left(&store),
+                Action::Left(store) => self.left.push(store),
             }
         }
     }
