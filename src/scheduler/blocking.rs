@@ -184,6 +184,18 @@ impl Scheduler {
         Ok(TaskHandle { handle, owned: self.owned.clone() })
     }
 
+    /// Adds many tasks, or none of them.
+    ///
+    /// It is [`Scheduler::add_tasks`](crate::Scheduler::add_tasks) and waits for its end.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn add_tasks(&self, tasks: impl IntoIterator<Item = Task>) -> Result<Vec<TaskHandle>, Error> {
+        let handles = self.owned.wait(self.scheduler.add_tasks(tasks))?;
+        let handle = |handle| TaskHandle { handle, owned: self.owned.clone() };
+        Ok(handles.into_iter().map(handle).collect())
+    }
+
     /// Removes all tasks of a store, or with `None` of all stores; answers how many they were.
     ///
     /// It is [`Scheduler::remove_all_tasks`](crate::Scheduler::remove_all_tasks) and waits for its end.

@@ -53,7 +53,17 @@ impl Driver {
     ) -> Self {
         let clock = surroundings.clock.clone();
         let busy = clock.busy();
-        Self { machine, shared, surroundings, clock, runtime, asked: JoinSet::new(), over: Vec::new(), busy }
+        Self {
+            machine,
+            shared,
+            surroundings,
+            clock,
+            runtime,
+            asked: JoinSet::new(),
+            left: Vec::new(),
+            over: Vec::new(),
+            busy,
+        }
     }
 
     /// Does all there is to do now, then waits for one thing to happen and hears of it.

@@ -8,6 +8,7 @@ mod firing;
 mod handlers;
 mod info;
 mod life;
+mod many;
 mod overlap;
 mod parts;
 mod results;
