@@ -84,7 +84,6 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::task::{
-        Argument, Overlap, Recover, Returned, TaskEntry, Unkept, argument, async_task, blocking_task, finish,
-        outcome,
+        Overlap, Recover, Returned, TaskEntry, Unkept, argument, async_task, blocking_task, outcome,
     };
 }

@@ -49,20 +49,20 @@ fn declared(function: &Function, declaration: &Declaration) -> TokenStream {
         // There is no other way to a warning.
         let used = Ident::new("WEEKDAY", *span);
         quote! {
-            #[deprecated(note = #note)]
-            const WEEKDAY: () = ();
-            #used;
+            #(#cfgs)*
+            const _: () = {
+                #[deprecated(note = #note)]
+                const WEEKDAY: () = ();
+                #used;
+            };
         }
     });
     let carrier = carrier(function, krate, &quote!(#start #trigger #(#calls)*));
     quote! {
         #carrier
-
+        #doubt
         #(#cfgs)*
-        const _: () = {
-            #doubt
-            #krate::inventory::submit! { #krate::__private::TaskEntry { task: #name::task } }
-        };
+        #krate::inventory::submit! { #krate::__private::TaskEntry { task: #name::task } }
     }
 }
 
@@ -87,7 +87,6 @@ fn carrier(function: &Function, krate: &Path, body: &TokenStream) -> TokenStream
         #vis enum #name {}
 
         #(#cfgs)*
-        #[automatically_derived]
         #[allow(deprecated, unreachable_pub, unused_imports, clippy::all, clippy::pedantic, clippy::nursery)]
         impl #name {
             /// The function as a task, with the options that `#[task]` was given.
@@ -107,15 +106,10 @@ fn start(function: &Function, declaration: &Declaration) -> TokenStream {
         Some(state) => quote!(#krate::Typed<#state>),
         None => quote!(#krate::Provided),
     };
-    // One identifier for all its places, as spans tell identifiers apart where a `macro_rules!` writes the function.
-    let run = Ident::new("_run", Span::mixed_site());
-    let (mut checks, mut values) = (Vec::new(), Vec::new());
-    for PatType { attrs, ty, .. } in arguments {
+    let arguments = arguments.iter().map(|PatType { attrs, ty, .. }| {
         let cfgs = attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
-        let cfgs = quote!(#(#cfgs)*);
-        checks.push(quote_spanned!(ty.span()=> #cfgs __private::Argument::of::<#source, #ty>()));
-        values.push(quote_spanned!(ty.span()=> #cfgs __private::argument::<#source, #ty>(#run)?));
-    }
+        quote_spanned!(ty.span()=> #(#cfgs)* __private::argument::<#source, #ty>(),)
+    });
     let outcome = match result {
         Some(result) => quote!(__private::Returned::<#result>::KEPT.outcome::<#result, _>()),
         None => quote!(__private::outcome),
@@ -123,22 +117,16 @@ fn start(function: &Function, declaration: &Declaration) -> TokenStream {
     // That a future can't be sent is told of the call that takes it: it is to point at the function.
     let pointing = name.span().resolved_at(Span::call_site());
     let handler = handler(function, declaration);
-    let (start, body) = match function.is_async {
-        true => {
-            let finish = quote_spanned!(pointing=> __private::finish);
-            let rest = quote_spanned!(name.span()=> (#name(#(#values),*), #outcome));
-            ("async_task", quote!(#finish #rest))
-        }
-        false => ("blocking_task", quote_spanned!(name.span()=> #outcome(#name(#(#values),*)))),
-    };
+    let start = if function.is_async { "async_task" } else { "blocking_task" };
     let start = Ident::new(start, pointing);
     quote! {
         use #krate::__private::{self, Unkept as _};
         __private::#start(
             #handler,
             (::core::file!(), ::core::line!()),
-            &[#(#checks),*],
-            |#run| #body,
+            #name,
+            (#(#arguments)*),
+            #outcome,
         )
     }
 }

@@ -24,7 +24,7 @@ use crate::{Error, Trigger, Zone};
 
 pub use context::{Run, TaskContext};
 pub use extract::{Args, FromTask, Provide, Rejection, Typed};
-pub use handler::{Argument, TaskFn, TaskResult};
+pub use handler::{TaskFn, TaskResult};
 pub use id::{RunId, TaskId};
 pub use options::TaskDefaults;
 pub use provided::{Missing, Provided};
@@ -32,7 +32,7 @@ pub use record::{
     Count, Occurrence, Overlap, Recover, Rules, RunRecord, RunStatus, Schedule, StoreKey, TaskDefinition,
     TaskRecord, Waiting,
 };
-pub use registry::{Returned, TaskEntry, Unkept, argument, async_task, blocking_task, finish, outcome};
+pub use registry::{Returned, TaskEntry, Unkept, argument, async_task, blocking_task, outcome};
 
 pub(crate) use context::{Batch, Surroundings};
 pub(crate) use handler::{BlockingCall, BoxFuture, Call, Handler, Outcome, in_words};

@@ -8,7 +8,7 @@ use chrono::DateTime;
 use serde::Serialize;
 
 use super::handler::{Argument, BoxFuture, Call, Handler, Outcome, TaskResult, in_words};
-use super::{FromTask, Run, Task};
+use super::{FromTask, Rejection, Run, Task};
 use crate::Error;
 
 /// A function that carries `#[task]`; what the macro submits.
@@ -31,40 +31,51 @@ pub(crate) fn declared_tasks() -> Vec<Task> {
 /// What the `task()` of an `async fn` starts from; the macro adds the options.
 ///
 /// The macro names the function's arguments and its result one by one, so that what is wrong with one of them is told
-/// where it stands; [`TaskFn`](super::TaskFn) could speak of the function only. What depends on no type of the function's
-/// is done here and compiled once, not for each task.
+/// where it stands; [`TaskFn`](super::TaskFn) could speak of the function only. No code of its own is written for a task,
+/// as the compiler would have to check it for each.
 #[doc(hidden)]
-pub fn async_task(
+pub fn async_task<F, M>(
     handler: &'static str,
     location: (&'static str, u32),
-    arguments: &[Argument],
-    call: fn(&Run) -> Result<BoxFuture<Outcome>, String>,
-) -> Task {
-    let call = move |run: &Run| call(run).unwrap_or_else(|rejected| Box::pin(ready(Err(rejected))));
-    declared(handler, location, arguments, Call::Async(Arc::new(call)))
-}
-
-/// What a declared function's future comes to.
-#[doc(hidden)]
-pub fn finish<F: Future + Send + 'static>(
-    future: F,
-    outcome: fn(F::Output) -> Outcome,
-) -> Result<BoxFuture<Outcome>, String>
+    function: F,
+    arguments: M,
+    outcome: fn(<F::Output as Future>::Output) -> Outcome,
+) -> Task
 where
-    F::Output: 'static,
+    F: Declared<M>,
+    F::Output: Future + Send + 'static,
+    M: Send + Sync + 'static,
 {
-    Ok(Box::pin(async move { outcome(future.await) }))
+    let checks = F::checks(&arguments);
+    let call = move |run: &Run| -> BoxFuture<Outcome> {
+        match function.call(&arguments, run) {
+            Ok(future) => Box::pin(async move { outcome(future.await) }),
+            Err(rejection) => Box::pin(ready(Err(in_words(&rejection)))),
+        }
+    };
+    declared(handler, location, &checks, Call::Async(Arc::new(call)))
 }
 
 /// The same as [`async_task`] for a `fn`.
 #[doc(hidden)]
-pub fn blocking_task(
+pub fn blocking_task<F, M>(
     handler: &'static str,
     location: (&'static str, u32),
-    arguments: &[Argument],
-    call: fn(&Run) -> Outcome,
-) -> Task {
-    declared(handler, location, arguments, Call::Blocking(Arc::new(call)))
+    function: F,
+    arguments: M,
+    outcome: fn(F::Output) -> Outcome,
+) -> Task
+where
+    F: Declared<M>,
+    F::Output: 'static,
+    M: Send + Sync + 'static,
+{
+    let checks = F::checks(&arguments);
+    let call = move |run: &Run| match function.call(&arguments, run) {
+        Ok(result) => outcome(result),
+        Err(rejection) => Err(in_words(&rejection)),
+    };
+    declared(handler, location, &checks, Call::Blocking(Arc::new(call)))
 }
 
 fn declared(
@@ -78,11 +89,58 @@ fn declared(
     Task::with_handler(handler)
 }
 
-/// Makes one argument of a declared function.
+/// One argument of a declared function, of type `A`.
 #[doc(hidden)]
-pub fn argument<K, A: FromTask<K>>(run: &Run) -> Result<A, String> {
-    A::from_task(run).map_err(|rejection| in_words(&rejection))
+#[derive(Debug)]
+pub struct Made<A> {
+    make: fn(&Run) -> Result<A, Rejection>,
+    check: Argument,
 }
+
+/// How one argument of a declared function is made.
+#[doc(hidden)]
+pub const fn argument<K, A: FromTask<K>>() -> Made<A> {
+    Made { make: A::from_task, check: Argument::of::<K, A>() }
+}
+
+/// A declared function, `M` being how its arguments are made. That they can be made is no condition here: it has been told
+/// of each where it stands.
+#[doc(hidden)]
+pub trait Declared<M>: Send + Sync + 'static {
+    type Output;
+    fn call(&self, arguments: &M, run: &Run) -> Result<Self::Output, Rejection>;
+    fn checks(arguments: &M) -> Vec<Argument>;
+}
+
+macro_rules! declared {
+    ($($argument:ident)*) => {
+        #[allow(non_snake_case, reason = "an argument's name is its type's, where there is one")]
+        impl<F, $($argument,)* R> Declared<($(Made<$argument>,)*)> for F
+        where
+            F: Fn($($argument),*) -> R + Send + Sync + 'static,
+        {
+            type Output = R;
+
+            fn call(&self, ($($argument,)*): &($(Made<$argument>,)*), _run: &Run) -> Result<R, Rejection> {
+                Ok(self($(($argument.make)(_run)?),*))
+            }
+
+            fn checks(($($argument,)*): &($(Made<$argument>,)*)) -> Vec<Argument> {
+                vec![$($argument.check),*]
+            }
+        }
+    };
+}
+
+declared!();
+declared!(A);
+declared!(A B);
+declared!(A B C);
+declared!(A B C D);
+declared!(A B C D E);
+declared!(A B C D E G);
+declared!(A B C D E G H);
+declared!(A B C D E G H I);
 
 /// What the result of a declared function comes to, where its type has no name.
 #[doc(hidden)]
