@@ -110,9 +110,12 @@ fn start(function: &Function, declaration: &Declaration) -> TokenStream {
         let cfgs = attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
         quote_spanned!(ty.span()=> #(#cfgs)* __private::argument::<#source, #ty>(),)
     });
-    let outcome = match result {
-        Some(result) => quote!(__private::Returned::<#result>::KEPT.outcome::<#result, _>()),
-        None => quote!(__private::outcome),
+    let (unkept, outcome) = match result {
+        Some(result) => (
+            Some(quote!(use #krate::__private::Unkept as _;)),
+            quote!(__private::Returned::<#result>::KEPT.outcome::<#result, _>()),
+        ),
+        None => (None, quote!(__private::outcome)),
     };
     // That a future can't be sent is told of the call that takes it: it is to point at the function.
     let pointing = name.span().resolved_at(Span::call_site());
@@ -120,10 +123,10 @@ fn start(function: &Function, declaration: &Declaration) -> TokenStream {
     let start = if function.is_async { "async_task" } else { "blocking_task" };
     let start = Ident::new(start, pointing);
     quote! {
-        use #krate::__private::{self, Unkept as _};
+        use #krate::__private;
+        #unkept
         __private::#start(
-            #handler,
-            (::core::file!(), ::core::line!()),
+            &[#handler],
             #name,
             (#(#arguments)*),
             #outcome,
@@ -131,13 +134,13 @@ fn start(function: &Function, declaration: &Declaration) -> TokenStream {
     }
 }
 
-/// The handler's name.
+/// The handler's name, in parts.
 fn handler(function: &Function, declaration: &Declaration) -> TokenStream {
     match &declaration.handler {
         Some(handler) => handler.to_token_stream(),
         None => {
-            let path = format!("::{}", function.name.unraw());
-            quote!(::core::concat!(::core::module_path!(), #path))
+            let name = function.name.unraw().to_string();
+            quote!(::core::module_path!(), #name)
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Function {
     pub(crate) is_method: bool,
     pub(crate) is_async: bool,
     pub(crate) arguments: Vec<PatType>,
-    /// What comes of it when it has run to its end; `None` where only the compiler knows.
+    /// What comes of it when it has run to its end; `None` where it is nothing, or only the compiler knows.
     pub(crate) result: Option<Type>,
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn read(item: TokenStream, mistakes: &mut Mistakes) -> Option<Functio
     let is_method = signature.receiver().is_some();
     let cfgs = attributes.into_iter().filter(|attribute| attribute.path().is_ident("cfg")).collect();
     let (is_async, result) = match &signature.output {
-        ReturnType::Default => (signature.asyncness.is_some(), Some(unit())),
+        ReturnType::Default => (signature.asyncness.is_some(), None),
         ReturnType::Type(_, ty) if signature.asyncness.is_none() && is_future(ty) => (true, None),
         ReturnType::Type(_, ty) => (signature.asyncness.is_some(), named(ty)),
     };
@@ -119,13 +119,6 @@ fn check(signature: &Signature, mistakes: &mut Mistakes) {
     if let Some(ninth) = sure.nth(MOST_ARGUMENTS) {
         refuse(ninth, "a task takes up to 8 arguments: put some of them together in one");
     }
-}
-
-fn unit() -> Type {
-    Type::Tuple(syn::TypeTuple {
-        paren_token: syn::token::Paren::default(),
-        elems: syn::punctuated::Punctuated::new(),
-    })
 }
 
 /// Whether a `fn` gives a future, as far as its type tells by its name: `impl Future`, `BoxFuture`, `Pin<Box<dyn Future>>`.

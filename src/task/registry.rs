@@ -2,6 +2,7 @@
 
 use std::future::ready;
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::sync::Arc;
 
 use chrono::DateTime;
@@ -33,10 +34,12 @@ pub(crate) fn declared_tasks() -> Vec<Task> {
 /// The macro names the function's arguments and its result one by one, so that what is wrong with one of them is told
 /// where it stands; [`TaskFn`](super::TaskFn) could speak of the function only. No code of its own is written for a task,
 /// as the compiler would have to check it for each.
+///
+/// `handler` is the handler's name, in parts.
 #[doc(hidden)]
+#[track_caller]
 pub fn async_task<F, M>(
-    handler: &'static str,
-    location: (&'static str, u32),
+    handler: &[&str],
     function: F,
     arguments: M,
     outcome: fn(<F::Output as Future>::Output) -> Outcome,
@@ -53,14 +56,14 @@ where
             Err(rejection) => Box::pin(ready(Err(in_words(&rejection)))),
         }
     };
-    declared(handler, location, &checks, Call::Async(Arc::new(call)))
+    declared(handler, &checks, Call::Async(Arc::new(call)))
 }
 
 /// The same as [`async_task`] for a `fn`.
 #[doc(hidden)]
+#[track_caller]
 pub fn blocking_task<F, M>(
-    handler: &'static str,
-    location: (&'static str, u32),
+    handler: &[&str],
     function: F,
     arguments: M,
     outcome: fn(F::Output) -> Outcome,
@@ -75,17 +78,14 @@ where
         Ok(result) => outcome(result),
         Err(rejection) => Err(in_words(&rejection)),
     };
-    declared(handler, location, &checks, Call::Blocking(Arc::new(call)))
+    declared(handler, &checks, Call::Blocking(Arc::new(call)))
 }
 
-fn declared(
-    handler: &'static str,
-    location: (&'static str, u32),
-    arguments: &[Argument],
-    call: Call,
-) -> Task {
-    let mut handler = Handler::of_parts(handler, arguments, call);
-    handler.location = Some(location);
+#[track_caller]
+fn declared(handler: &[&str], arguments: &[Argument], call: Call) -> Task {
+    let mut handler = Handler::of_parts(handler.join("::"), arguments, call);
+    let attribute = Location::caller();
+    handler.location = Some((attribute.file(), attribute.line()));
     Task::with_handler(handler)
 }
 

@@ -116,6 +116,7 @@ async fn the_grace_time_may_be_spelt_as_in_asyncz() {
     assert_eq!(task.rules.misfire_grace_time, Some(Duration::from_secs(30)));
 }
 
+const LINE: u32 = line!() + 1;
 #[task(every = "1h", args = "not a number")]
 async fn takes_a_number(Args(_number): Args<u32>) {}
 
@@ -123,7 +124,7 @@ async fn takes_a_number(Args(_number): Args<u32>) {}
 async fn wrong_arguments_are_told_when_the_task_is_added() {
     let error = added(takes_a_number::task()).await.unwrap_err().to_string();
     assert!(error.contains("expected u32"), "{error}");
-    assert!(error.contains("tests/it/macros/options.rs"), "{error}");
+    assert!(error.contains(&format!("tests/it/macros/options.rs:{LINE}")), "{error}");
 }
 
 #[tokio::test]
