@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Expr, Path, Token, Type};
+use syn::{Expr, Lit, Path, Token, Type};
 
 /// An option that `#[task]` knows.
 #[derive(Debug)]
@@ -197,9 +197,13 @@ fn option(input: ParseStream) -> syn::Result<Given> {
         let message = format!("`{name}` lacks its value: write `{name} = {}`", known.example);
         return Err(syn::Error::new(key.span(), message));
     }
+    let without_quotes = |error: syn::Error| match input.peek(Lit) {
+        true => input.error(format!("write it without quotes: `{name} = {}`", known.example)),
+        false => error,
+    };
     let value = match known.name {
-        "state" => Value::Type(input.parse()?),
-        "crate" => Value::Path(input.call(Path::parse_mod_style)?),
+        "state" => Value::Type(input.parse().map_err(without_quotes)?),
+        "crate" => Value::Path(input.call(Path::parse_mod_style).map_err(without_quotes)?),
         _ => Value::Expr(input.parse()?),
     };
     if !input.is_empty() && !input.peek(Token![,]) {

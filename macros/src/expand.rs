@@ -68,7 +68,7 @@ fn declared(function: &Function, declaration: &Declaration) -> TokenStream {
 
 /// `task()` is there all the same, so that who calls it is not told a second mistake.
 fn refused(function: &Function, krate: &Path, errors: &TokenStream) -> TokenStream {
-    if function.is_method {
+    if function.stands_alone {
         return errors.clone();
     }
     let carrier = carrier(function, krate, &quote!(::core::panic!("its declaration is wrong")));

@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::{ParseStream, Parser};
-use syn::{Attribute, FnArg, PatType, ReturnType, Signature, Type, Visibility};
+use syn::{Attribute, FnArg, PatType, Path, ReturnType, Signature, Type, Visibility};
 
 use crate::args::Mistakes;
 
@@ -16,8 +16,8 @@ pub(crate) struct Function {
     pub(crate) cfgs: Vec<Attribute>,
     pub(crate) vis: Visibility,
     pub(crate) name: Ident,
-    /// It stands in an `impl`, where nothing can be added.
-    pub(crate) is_method: bool,
+    /// Nothing can be added beside it: it stands in an `impl`, or another `#[task]` adds it.
+    pub(crate) stands_alone: bool,
     pub(crate) is_async: bool,
     pub(crate) arguments: Vec<PatType>,
     /// What comes of it when it has run to its end; `None` where it is nothing, or only the compiler knows.
@@ -28,7 +28,13 @@ pub(crate) struct Function {
 pub(crate) fn read(item: TokenStream, mistakes: &mut Mistakes) -> Option<Function> {
     let (attributes, vis, signature) = mistakes.take(head.parse2(item))?;
     check(&signature, mistakes);
-    let is_method = signature.receiver().is_some();
+    let other_task = attributes.iter().find(|attribute| is_task(attribute.path()));
+    if let Some(other) = other_task {
+        let message = "a function has one `#[task]`: join its triggers by `trigger = OrTrigger::new(…)`, or write another \
+                       function that calls it";
+        mistakes.add(syn::Error::new_spanned(other, message));
+    }
+    let stands_alone = signature.receiver().is_some() || other_task.is_some();
     let cfgs = attributes.into_iter().filter(|attribute| attribute.path().is_ident("cfg")).collect();
     let (is_async, result) = match &signature.output {
         ReturnType::Default => (signature.asyncness.is_some(), None),
@@ -43,7 +49,7 @@ pub(crate) fn read(item: TokenStream, mistakes: &mut Mistakes) -> Option<Functio
         cfgs,
         vis,
         name: signature.ident,
-        is_method,
+        stands_alone,
         is_async,
         arguments: arguments.collect(),
         result,
@@ -60,6 +66,11 @@ fn head(input: ParseStream) -> syn::Result<(Vec<Attribute>, Visibility, Signatur
     // The body.
     input.parse::<TokenStream>()?;
     Ok((attributes, vis, signature))
+}
+
+fn is_task(path: &Path) -> bool {
+    let mut names = path.segments.iter().map(|segment| &segment.ident).rev();
+    names.next().is_some_and(|last| last == "task") && names.all(|name| name == "asyncz")
 }
 
 /// Whether a `fn` comes; without a look into the body, which may be long.

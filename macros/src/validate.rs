@@ -202,6 +202,9 @@ fn duration_or_expression(given: &Given, value: &Expr) -> syn::Result<TokenStrea
             value => Ok(quote!(#value)),
         };
     };
+    if given.known.kind == Kind::DurationOrNone {
+        refuse_quoted_none(given, &text)?;
+    }
     let duration = duration::parse(&text.value()).map_err(|error| syn::Error::new(text.span(), error))?;
     if duration.is_zero() && given.known.kind == Kind::DurationOrNone {
         let name = given.known.name;
@@ -218,6 +221,16 @@ fn duration_or_expression(given: &Given, value: &Expr) -> syn::Result<TokenStrea
     })
 }
 
+fn refuse_quoted_none(given: &Given, text: &LitStr) -> syn::Result<()> {
+    match text.value() == "none" {
+        true => {
+            let message = format!("write it without quotes: `{} = none`", given.known.name);
+            Err(syn::Error::new(text.span(), message))
+        }
+        false => Ok(()),
+    }
+}
+
 fn next_run_time(given: &Given, value: &Expr) -> syn::Result<TokenStream> {
     if is_none(value) {
         return Ok(quote!(.declared_next_run_time(::core::option::Option::None)));
@@ -228,6 +241,7 @@ fn next_run_time(given: &Given, value: &Expr) -> syn::Result<TokenStream> {
             value => Ok(quote_spanned!(value.span()=> .next_run_time(#value))),
         };
     };
+    refuse_quoted_none(given, &text)?;
     match date::parse(&text.value()) {
         Ok(Time::Instant { millis }) => {
             Ok(quote!(.declared_next_run_time(::core::option::Option::Some(#millis))))
