@@ -104,9 +104,14 @@ impl<K, T: DeserializeOwned> FromTask<K> for Args<T> {
 }
 
 fn read_args<T: DeserializeOwned>(args: &Value) -> Result<T, Rejection> {
-    serde_path_to_error::deserialize(args).map_err(|error| match args {
-        Value::Null => Rejection::absent(format!("arguments ({})", error.inner())),
-        _ => Rejection::invalid(format!("arguments at `{}`: {}", error.path(), error.inner())),
+    serde_path_to_error::deserialize(args).map_err(|error| {
+        let (path, wrong) = (error.path(), error.inner());
+        let is_whole = path.iter().next().is_none();
+        match args {
+            Value::Null => Rejection::absent(format!("a value for its arguments ({wrong})")),
+            _ if is_whole => Rejection::invalid(format!("arguments: {wrong}")),
+            _ => Rejection::invalid(format!("arguments at `{path}`: {wrong}")),
+        }
     })
 }
 

@@ -73,10 +73,17 @@ impl Handler {
         Self { name: name.into(), was: &[], call, location: None, arguments: arguments.into() }
     }
 
+    /// What its arguments lack, each once: two may be parts of one state.
     pub(crate) fn missing(&self, provided: &Provided) -> Vec<Missing> {
-        let mut missing = Vec::new();
+        let mut all = Vec::new();
         for argument in &*self.arguments {
-            (argument.requires)(provided, &mut missing);
+            (argument.requires)(provided, &mut all);
+        }
+        let mut missing = Vec::with_capacity(all.len());
+        for lack in all {
+            if !missing.contains(&lack) {
+                missing.push(lack);
+            }
         }
         missing
     }

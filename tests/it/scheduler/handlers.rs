@@ -285,3 +285,31 @@ async fn a_handler_that_sleeps_or_is_cancelled_holds_back_the_test_clock_no_long
     let run = scheduler.runs(RunFilter::new()).await.unwrap().remove(0);
     assert_eq!(run.value.unwrap(), "2026-11-23T12:00:05+00:00");
 }
+
+#[tokio::test]
+async fn what_two_arguments_lack_is_told_once() {
+    async fn tell(_: State<Notes>, _: Provide<Notes>) {}
+    let (_clock, config) = at_noon();
+    let config = config.task(Task::from_fn("tell", tell).every(seconds(1)));
+    let Err(Error::Start { problems }) = config.scheduler().start().await else { panic!("it can't start") };
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+}
+
+#[tokio::test]
+async fn wrong_arguments_are_told_with_their_place_in_the_value() {
+    async fn send(Args(_): Args<std::collections::BTreeMap<String, Vec<u8>>>) {}
+    let told = |args: serde_json::Value| {
+        let refused = Task::from_fn("send", send).args(args).unwrap_err().to_string();
+        refused.strip_prefix("task `send`: ").unwrap().to_owned()
+    };
+    let json = |text: &str| serde_json::from_str(text).unwrap();
+    assert_eq!(
+        told(json(r#"{"to": [1, 300]}"#)),
+        "arguments at `to[1]`: invalid value: integer `300`, expected u8"
+    );
+    assert_eq!(told(json("[]")), "arguments: invalid type: sequence, expected a map");
+    assert_eq!(
+        told(json("null")),
+        "a value for its arguments (invalid type: null, expected a map) was not given"
+    );
+}
