@@ -196,7 +196,7 @@ impl NotKept {
     message = "a task can't return `{Self}`",
     label = "not the result of a task",
     note = "a task returns `()` or `Result<T, E>`, where `E` is an error, a `String` or a boxed error; a `T` that \
-            serialises is kept on the run"
+            serialises is kept on the run. A `fn` that gives a future says so by its type: `impl Future`, `BoxFuture`"
 )]
 pub trait UnkeptResult<M> {
     fn into_outcome(self) -> Outcome;

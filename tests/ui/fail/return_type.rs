@@ -1,4 +1,5 @@
 use asyncz::task;
+use std::pin::Pin;
 
 struct Unlike;
 
@@ -15,6 +16,13 @@ fn no_error() -> Result<(), Unlike> {
 #[task(every = "1h")]
 async fn an_option() -> Option<String> {
     None
+}
+
+type Later = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+#[task(every = "1h")]
+fn a_future_by_another_name() -> Later {
+    Box::pin(async {})
 }
 
 fn main() {}
