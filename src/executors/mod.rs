@@ -23,6 +23,8 @@ pub(crate) use self::threads::Threads;
 /// - **a run harms only itself**: a [`Job`] catches its handler's panics, and a handler that blocks or never returns
 ///   delays no other run as long as a place is free;
 /// - **every job is run or dropped**: either way it reports how it ended.
+///
+/// With feature `testing`, `asyncz::testing::executor_conformance!` holds an executor of your own to them.
 pub trait Executor: fmt::Debug + Send + Sync + 'static {
     /// Makes the executor ready; `runtime` is where async handlers run. Called at each start of the scheduler.
     fn start(&self, runtime: &::tokio::runtime::Handle);

@@ -1,5 +1,8 @@
 //! What runs the runs: order, bounds, and that one run harms no other.
 
+mod broken;
+mod conformance;
+
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ const ROOMS: [(&str, &[&str]); 9] = [
     ("events", &["clock", "executors", "panics", "task"]),
     ("scheduler/machine", &["Trigger", "clock", "events", "executors", "stores", "task", "triggers"]),
     ("lifespan", &["Error", "Scheduler", "SchedulerConfig", "Settings", "async_trait", "scheduler"]),
-    ("testing", &["clock"]),
+    ("testing/clock.rs", &["clock"]),
     ("zone.rs", &["Error"]),
 ];
 
