@@ -195,6 +195,12 @@ impl RealDeadline {
     /// No limit.
     pub(crate) const NEVER: Self = Self(None);
 
+    /// How long it is until then.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    pub(crate) fn left(self) -> Duration {
+        self.0.map_or(Duration::MAX, |instant| instant.saturating_duration_since(tokio::time::Instant::now()))
+    }
+
     /// Returns when it has passed.
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub(crate) async fn passed(self) {

@@ -1,7 +1,7 @@
 //! The built-in configuration.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use super::runtime::RunOn;
 use super::setup::Setup;
 use super::{Scheduler, SchedulerConfig, Shared, Shutdown};
-use crate::clock::Clock;
+use crate::clock::{Clock, RealDeadline};
 use crate::executors::Executor;
 use crate::stores::Store;
 use crate::task::{Task, TaskDefaults};
@@ -39,12 +39,18 @@ pub struct AsynczConfig {
     scheduler: Scheduler,
     /// Its own starts: a shutdown after a start that was cut short must not end somebody else's.
     starts: AtomicUsize,
+    /// When the draining that goes on shall be over.
+    draining: Mutex<Option<RealDeadline>>,
 }
 
 impl AsynczConfig {
     /// The defaults.
     pub fn new() -> Self {
-        Self { scheduler: Scheduler::of(Shared::new()), starts: AtomicUsize::new(0) }
+        Self {
+            scheduler: Scheduler::of(Shared::new()),
+            starts: AtomicUsize::new(0),
+            draining: Mutex::default(),
+        }
     }
 
     /// The scheduler: it can be used before, during and after its run.
@@ -181,6 +187,10 @@ impl AsynczConfig {
         self.set(|setup| setup.run_on = RunOn::Own)
     }
 
+    fn draining(&self) -> MutexGuard<'_, Option<RealDeadline>> {
+        self.draining.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn set(self, set: impl FnOnce(&mut Setup)) -> Self {
         set(&mut self.scheduler.shared.setup());
         self
@@ -202,15 +212,18 @@ impl SchedulerConfig for AsynczConfig {
     }
 
     async fn shutdown(&self) -> Result<(), Error> {
+        let draining = self.draining().take();
         let one_less = |starts: usize| starts.checked_sub(1);
         if self.starts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_err() {
             return Ok(());
         }
-        let drain_timeout = self.drain_timeout();
-        self.scheduler.shutdown(Shutdown::Within(drain_timeout)).await
+        // What has been drained before counts, or tasks of the shutdown would have as long again.
+        let limit = draining.map_or_else(|| self.drain_timeout(), RealDeadline::left);
+        self.scheduler.shutdown(Shutdown::Within(limit)).await
     }
 
     async fn stop_claiming(&self) {
+        *self.draining() = Some(RealDeadline::after(self.drain_timeout()));
         self.scheduler.shared.stop_claiming().await;
     }
 

@@ -4,6 +4,8 @@ mod by_hand;
 mod config;
 #[cfg(feature = "axum")]
 mod drain;
+#[cfg(feature = "axum")]
+mod ending;
 pub(crate) mod fake;
 #[cfg(feature = "axum")]
 mod http;

@@ -10,7 +10,7 @@ use std::{
 use asyncz::Error;
 use axum::{Router, body::Body, routing::get};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream},
     net::{TcpListener, TcpStream},
     sync::{Notify, oneshot},
     task::JoinHandle,
@@ -87,6 +87,33 @@ impl futures_core::Stream for Endless {
             return Poll::Pending;
         }
         Poll::Ready(Some(Ok("first".to_owned())))
+    }
+}
+
+/// A listener that breaks at its first connection, or when something has come to be.
+pub(crate) struct Broken(Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl Broken {
+    pub(crate) fn now() -> Self {
+        Self::when(async {})
+    }
+
+    pub(crate) fn when(has_come: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(Box::pin(has_come))
+    }
+}
+
+impl axum::serve::Listener for Broken {
+    type Io = DuplexStream;
+    type Addr = ();
+
+    async fn accept(&mut self) -> (DuplexStream, ()) {
+        self.0.as_mut().await;
+        panic!("the listener broke")
+    }
+
+    fn local_addr(&self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -4,11 +4,11 @@ use std::{future::pending, sync::Arc};
 
 use asyncz::{Error, SchedulerConfig, ServeExt};
 use axum::{Router, serve::ListenerExt};
-use tokio::{io::DuplexStream, net::TcpStream, sync::Notify};
+use tokio::{net::TcpStream, sync::Notify};
 
 use super::{
     fake::{Act, Fake, Messages, panic_of, soon},
-    http::{app, ask, bind, joined, request, signal, talk},
+    http::{Broken, app, ask, bind, joined, request, signal, talk},
 };
 
 #[tokio::test]
@@ -117,27 +117,12 @@ async fn a_future_dropped_before_it_was_polled_has_started_nothing() {
     assert!(log.all().is_empty());
 }
 
-/// Breaks at the first connection.
-struct Broken;
-
-impl axum::serve::Listener for Broken {
-    type Io = DuplexStream;
-    type Addr = ();
-
-    async fn accept(&mut self) -> (DuplexStream, ()) {
-        panic!("the listener broke")
-    }
-
-    fn local_addr(&self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn a_panic_of_the_server_is_shut_down_and_resumed() {
     let (fake, log) = Fake::new();
 
-    let server = axum::serve(Broken, Router::<()>::new()).with_scheduler(fake).shutdown_signal(pending());
+    let server =
+        axum::serve(Broken::now(), Router::<()>::new()).with_scheduler(fake).shutdown_signal(pending());
 
     assert_eq!(panic_of(tokio::spawn(server.into_future())).await, "the listener broke");
     assert_eq!(log.all(), ["start", "cancel_runs", "shutdown"]);
@@ -147,7 +132,7 @@ async fn a_panic_of_the_server_is_shut_down_and_resumed() {
 async fn a_panic_wins_over_the_error_of_shutdown_which_is_logged() {
     let (messages, _guard) = Messages::here();
     let (fake, _) = Fake::new();
-    let server = axum::serve(Broken, Router::<()>::new())
+    let server = axum::serve(Broken::now(), Router::<()>::new())
         .with_graceful_shutdown(pending())
         .with_scheduler(fake.on("shutdown", Act::Fail));
 

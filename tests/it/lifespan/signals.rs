@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    future::pending,
+    future::{pending, poll_fn},
     io::{BufRead, BufReader, Write},
     os::unix::process::ExitStatusExt,
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
@@ -11,8 +11,9 @@ use std::{
     time::Duration,
 };
 
-use asyncz::ServeExt;
+use asyncz::{AsynczConfig, EventMask, ServeExt, Task};
 use axum::Router;
+use futures_core::Stream;
 use tokio::sync::Notify;
 
 use super::{
@@ -57,6 +58,24 @@ async fn play(scene: &str) -> Result<(), asyncz::Error> {
                 tell.notify_one();
             });
             server.with_scheduler(fake.on("shutdown", Act::Until(told))).await
+        }
+        "ours" => {
+            async fn for_ever() {
+                pending().await
+            }
+            let config = AsynczConfig::new().without_registry().drain_timeout(Duration::from_secs(3600));
+            let config = config.task(Task::from_fn("for_ever", for_ever));
+            let scheduler = config.scheduler();
+            scheduler.add_listener(EventMask::TASK_SUBMITTED, |_| say("running"));
+            // Which ends at the signal.
+            let mut events = Box::pin(scheduler.events());
+            tokio::spawn(async move {
+                while poll_fn(|context| events.as_mut().poll_next(context)).await.is_some() {}
+                say("draining");
+            });
+            scheduler.add_listener(EventMask::TASK_CANCELLED, |_| say("aborted"));
+            scheduler.add_listener(EventMask::SCHEDULER_SHUTDOWN, |_| say("stopped"));
+            server.with_scheduler(config).await
         }
         "own signal" => server.with_scheduler(fake).shutdown_signal(pending()).await,
         "graceful" => server.with_graceful_shutdown(pending()).with_scheduler(fake).await,
@@ -148,6 +167,18 @@ fn a_second_signal_after_the_draining_leaves_shutdown_its_time() {
     played.send("-TERM");
     played.child.stdin.take().expect("it is piped").write_all(b"go on\n").expect("the child reads");
     played.says(&["shutdown ended", "Ok(())"]);
+    assert!(played.ends().success());
+}
+
+#[test]
+fn a_second_signal_aborts_what_our_scheduler_waits_for() {
+    let mut played = Played::new("ours");
+    played.says(&["running"]);
+    played.send("-TERM");
+    // It hears one signal once, however often that is sent before it looks.
+    played.says(&["draining"]);
+    played.send("-INT");
+    played.says(&["aborted", "stopped", "Ok(())"]);
     assert!(played.ends().success());
 }
 
