@@ -73,7 +73,7 @@ def run(name, prepare, add, go):
 
 
 async def measure(name, mode, tasks, seconds, prepare, add, go):
-    figures = {"scheduler": name, "mode": mode, "tasks": tasks, "seconds": seconds, "batch": False}
+    figures = {"scheduler": name, "mode": mode, "tasks": tasks, "seconds": seconds}
     resident = resident_bytes()
     scheduler = prepare()
     if mode == "idle":

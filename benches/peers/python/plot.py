@@ -20,7 +20,7 @@ def styles(names):
     peers = iter(PEERS)
     chosen = {}
     for name in names:
-        if name == "asyncz":
+        if name.startswith("asyncz"):
             chosen[name] = {"color": OURS, "linewidth": 2.6, "zorder": 5}
         elif name.startswith("limit"):
             chosen[name] = {"color": LIMIT, "linestyle": ":" if "heap" in name else "--", "linewidth": 1.1}

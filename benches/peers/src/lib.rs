@@ -35,7 +35,7 @@ pub struct Job {
     pub mode: Mode,
     pub tasks: u32,
     pub seconds: u32,
-    /// Whether to add all at once, where that can be done.
+    /// Whether all are added at once, at the start: only ours does.
     pub batch: bool,
 }
 
@@ -105,11 +105,10 @@ pub fn run<P: Peer>() {
 async fn measure<P: Peer>(job: Job) -> Map<String, Value> {
     let mut figures = Map::new();
     let mut note = |name: &str, value: Value| drop(figures.insert(name.to_owned(), value));
-    note("scheduler", P::NAME.into());
+    note("scheduler", format!("{}{}", P::NAME, if job.batch { " (all at its start)" } else { "" }).into());
     note("mode", json!(std::env::args().nth(1)));
     note("tasks", job.tasks.into());
     note("seconds", job.seconds.into());
-    note("batch", job.batch.into());
 
     // Before all: queues that are made for so many tasks are theirs.
     let resident = resident_bytes();
@@ -146,8 +145,10 @@ async fn measure<P: Peer>(job: Job) -> Map<String, Value> {
             let wall = Instant::now();
             tokio::time::sleep(Duration::from_secs(job.seconds.into())).await;
             let wall = wall.elapsed().as_secs_f64();
-            note("cpu_s_per_s", json!((cpu() - cpu_before).as_secs_f64() / wall));
-            note("switches_per_s", json!((switches() - switches_before) / wall));
+            if job.seconds > 0 {
+                note("cpu_s_per_s", json!((cpu() - cpu_before).as_secs_f64() / wall));
+                note("switches_per_s", json!((switches() - switches_before) / wall));
+            }
             (before, cpu_before)
         }
     };

@@ -44,6 +44,8 @@ impl Peer for Ours {
     async fn prepare(job: Job) -> Self {
         let scheduler = AsynczConfig::new().without_registry().scheduler();
         match job.mode {
+            // In a batch the tasks wait for the start.
+            _ if job.batch => Ok(()),
             Mode::Idle => scheduler.start().await,
             _ => scheduler.start_paused().await,
         }
@@ -56,10 +58,13 @@ impl Peer for Ours {
         for n in 0..self.job.tasks {
             self.scheduler.add_task(self.task(n, start)).await.expect("it is right");
         }
+        if self.job.batch {
+            self.scheduler.start_paused().await.expect("it starts");
+        }
     }
 
     async fn go(&mut self) {
-        if self.job.mode != Mode::Idle {
+        if self.job.batch || self.job.mode != Mode::Idle {
             self.scheduler.resume().await.expect("it runs");
         }
     }
