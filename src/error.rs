@@ -53,6 +53,15 @@ pub enum Error {
         alias: String,
     },
 
+    /// The task's handler is not in this program, which so can't run it.
+    #[error("task `{id}` can't be run here: its handler `{handler}` is not in this program")]
+    HandlerNotFound {
+        /// The task.
+        id: TaskId,
+        /// The handler's name.
+        handler: String,
+    },
+
     /// The task has as many runs going on as its `max_instances` allows.
     #[error("task `{id}` is not run now: {reason}")]
     MaxInstances {

@@ -58,9 +58,9 @@ pub use scheduler::{
 };
 pub use stores::{MemoryStore, RunFilter, Store, StoreError};
 pub use task::{
-    Args, Count, FromTask, Missing, Occurrence, Overlap, Provide, Provided, Recover, Rejection, Rules, Run,
-    RunId, RunRecord, RunStatus, Schedule, StoreKey, Task, TaskContext, TaskDefaults, TaskDefinition, TaskFn,
-    TaskId, TaskRecord, TaskResult, Typed, Waiting,
+    Args, Count, FromTask, Handlers, Missing, Occurrence, Overlap, Provide, Provided, Recover, Rejection,
+    Rules, Run, RunId, RunRecord, RunStatus, Schedule, StoreKey, Task, TaskContext, TaskDefaults,
+    TaskDefinition, TaskFn, TaskId, TaskRecord, TaskResult, Typed, Waiting,
 };
 pub use triggers::{
     AndTrigger, CalendarIntervalBuilder, CalendarIntervalTrigger, CronFields, CronTrigger, DateTrigger,

@@ -69,6 +69,9 @@ impl Scheduler {
         async move {
             let shared = &self.shared;
             let Some(tasks) = shared.keep_until_start(tasks) else { return Ok(handles) };
+            let known = shared.handlers();
+            let has_new_handlers = tasks.iter().any(|task| !known.has(&task.handler.name));
+            drop(known);
             let mut additions: BTreeMap<Arc<str>, Vec<Addition>> = BTreeMap::new();
             for (alias, addition) in shared.prepare(tasks)? {
                 additions.entry(alias).or_default().push(addition);
@@ -81,6 +84,10 @@ impl Scheduler {
                 }
             }
             shared.tell_of(&done);
+            if has_new_handlers {
+                // Others of their tasks may have waited for them.
+                shared.stores().keys().for_each(|store| shared.changed(store));
+            }
             Ok(handles)
         }
     }

@@ -21,7 +21,7 @@ use crate::events::Event;
 use crate::executors::Job;
 use crate::panics::{catching, catching_future};
 use crate::stores::{Query, Store, StoreError};
-use crate::task::{Batch, BoxFuture, Call, Run, Surroundings, Ticket};
+use crate::task::{Batch, BoxFuture, Call, Handlers, Run, Surroundings, Ticket};
 
 /// How many runs that are over are kept.
 const RUNS_KEPT: usize = 1_000;
@@ -154,7 +154,8 @@ impl Driver {
 
     /// Puts a question to a store. An answer that is there at once, as a store in memory gives it, is heard at once.
     fn ask(&mut self, alias: Arc<str>, question: Question) {
-        let mut answer: BoxFuture<Answer> = Box::pin(answer(self.shared.store_of_driver(&alias), question));
+        let mut answer: BoxFuture<Answer> =
+            Box::pin(answer(self.shared.store_of_driver(&alias), question, self.shared.handlers()));
         match Pin::new(&mut answer).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(answer) => self.hear(Input::Answer(alias, answer)),
             Poll::Pending => {
@@ -235,13 +236,15 @@ impl Calls {
 }
 
 /// A store's answer to a question.
-async fn answer(store: Option<Arc<dyn Store>>, question: Question) -> Answer {
+async fn answer(store: Option<Arc<dyn Store>>, question: Question, handlers: Handlers) -> Answer {
     let store = store.ok_or_else(|| StoreError::new("the store was removed"));
     match question {
         Question::FindDue { now, limit } => {
-            Answer::FindDue(guarded(async { store?.query(Query::Due { now, limit }).await }).await)
+            Answer::FindDue(guarded(async { store?.query(Query::Due { now, limit, handlers }).await }).await)
         }
-        Question::FindNextDue => Answer::FindNextDue(guarded(async { store?.next_due().await }).await),
+        Question::FindNextDue => {
+            Answer::FindNextDue(guarded(async { store?.next_due(&handlers).await }).await)
+        }
         Question::Claim(claims) => {
             let outcomes = guarded(async { store?.claim(&claims).await }).await;
             Answer::Claim(claims, outcomes)

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::driver::guarded;
 use super::machine::Input;
 use super::shared::Shared;
+use super::startup::tell_of_orphans;
 use super::{Scheduler, State};
 use crate::Error;
 use crate::events::{Event, EventMask};
@@ -70,6 +71,7 @@ impl Scheduler {
         }
         if shared.session().is_some() {
             guarded(store.start()).await.map_err(|source| Error::Store { store: alias.clone(), source })?;
+            tell_of_orphans(&*store, &alias, shared.handlers()).await?;
             shared.insert_store(alias.clone(), store.clone());
             shared.emit(&Event::new(EventMask::STORE_ADDED, shared.clock().now()).alias(&alias));
             self.tell(Input::StoreAdded(alias.clone()));

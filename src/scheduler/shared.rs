@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::events::{Bus, Event, EventMask};
 use crate::executors::Executor;
 use crate::stores::Store;
-use crate::task::{Handler, Run, RunId, Task, TaskRecord, Ticket};
+use crate::task::{Handler, Handlers, Run, RunId, Task, TaskRecord, Ticket};
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -39,12 +39,19 @@ pub(crate) struct Shared {
     session: Mutex<Option<Session>>,
     stores: RwLock<BTreeMap<Arc<str>, Arc<dyn Store>>>,
     executors: RwLock<BTreeMap<Arc<str>, Arc<dyn Executor>>>,
-    handlers: RwLock<FxHashMap<Arc<str>, Handler>>,
+    handlers: RwLock<Known>,
     /// The runs going on here.
     live: Mutex<LiveRuns>,
     state: AtomicU8,
     boot: u64,
     runs_by_hand: AtomicU64,
+}
+
+/// The handlers of this program.
+#[derive(Debug, Default)]
+struct Known {
+    by_name: FxHashMap<Arc<str>, Handler>,
+    names: Handlers,
 }
 
 /// The runs going on here, at the places that their tickets name.
@@ -163,19 +170,31 @@ impl Shared {
     ) {
         *self.stores.write().unwrap_or_else(PoisonError::into_inner) = stores;
         *self.executors.write().unwrap_or_else(PoisonError::into_inner) = executors;
-        handlers.into_iter().for_each(|handler| self.add_handler(handler));
+        for handler in handlers {
+            self.add_handler(handler);
+        }
     }
 
-    pub(super) fn add_handler(&self, handler: Handler) {
-        self.handlers.write().unwrap_or_else(PoisonError::into_inner).insert(handler.name.clone(), handler);
+    /// Lets a handler be found; answers whether one of its names is new: tasks may have waited for it.
+    pub(super) fn add_handler(&self, handler: Handler) -> bool {
+        let mut known = self.handlers.write().unwrap_or_else(PoisonError::into_inner);
+        let was = handler.was.iter().copied().map(Arc::from);
+        let is_new = was.chain([handler.name.clone()]).fold(false, |new, name| known.names.add(name) | new);
+        known.by_name.insert(handler.name.clone(), handler);
+        is_new
+    }
+
+    /// The handlers of this program.
+    pub(super) fn handlers(&self) -> Handlers {
+        self.handlers.read().unwrap_or_else(PoisonError::into_inner).names.clone()
     }
 
     /// Lets a task share the text of its handler's name with all others of that handler, and with the handler itself: it
     /// is found by its place in memory then.
     pub(super) fn share_names(&self, record: &mut TaskRecord) {
         let Some(definition) = Arc::get_mut(&mut record.definition) else { return };
-        let handlers = self.handlers.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some((name, _)) = handlers.get_key_value(&definition.handler) {
+        let known = self.handlers.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((name, _)) = known.by_name.get_key_value(&definition.handler) {
             if definition.name == definition.handler {
                 definition.name = name.clone();
             }
@@ -222,8 +241,8 @@ impl Shared {
 
     /// The handler of this name, or the one that once had it.
     pub(super) fn handler(&self, name: &str) -> Option<Handler> {
-        let handlers = self.handlers.read().unwrap_or_else(PoisonError::into_inner);
-        handlers.get(name).or_else(|| handlers.values().find(|handler| handler.answers_to(name))).cloned()
+        let Known { by_name, .. } = &*self.handlers.read().unwrap_or_else(PoisonError::into_inner);
+        by_name.get(name).or_else(|| by_name.values().find(|handler| handler.answers_to(name))).cloned()
     }
 
     pub(super) fn live(&self) -> MutexGuard<'_, LiveRuns> {

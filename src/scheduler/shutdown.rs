@@ -11,6 +11,7 @@ use super::{Scheduler, State, startup};
 use crate::clock::RealDeadline;
 use crate::events::{Event, EventMask};
 use crate::stores::{ClaimOutcome, Query};
+use crate::task::TaskRecord;
 
 /// How a scheduler is to end; a later one is harder.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
@@ -133,8 +134,12 @@ async fn run_shutdown_tasks(driver: &mut Driver) {
             }
         };
         let now = shared.clock().now();
-        for task in tasks.iter().filter(|task| task.definition.trigger.at_shutdown() && !task.schedule.paused)
-        {
+        let handlers = shared.handlers();
+        let run_now = |task: &&TaskRecord| {
+            let TaskRecord { definition, schedule, .. } = task;
+            definition.trigger.at_shutdown() && !schedule.paused && handlers.has(&definition.handler)
+        };
+        for task in tasks.iter().filter(run_now) {
             let Ok(mut claim) = plan_by_hand(task, now, shared.run_id_by_hand()) else { continue };
             claim.decisions.iter_mut().for_each(|decision| decision.occurrence.by_hand = false);
             if let Ok([ClaimOutcome::Won { .. }]) = store.claim(std::slice::from_ref(&claim)).await.as_deref()

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::Trigger;
-use crate::task::{Rules, TaskId, TaskRecord};
+use crate::task::{Handlers, Rules, TaskId, TaskRecord};
 
 /// A task as it was when it was asked for.
 #[derive(Clone, Debug)]
@@ -51,6 +51,8 @@ pub enum TaskState {
     Paused,
     /// Its trigger has nothing left; it goes with its last run.
     Ending,
+    /// Its handler is not in this program: it is kept, and another scheduler that has the handler may run it.
+    Orphaned,
 }
 
 impl TaskState {
@@ -61,6 +63,7 @@ impl TaskState {
             Self::Scheduled => "scheduled",
             Self::Paused => "paused",
             Self::Ending => "ending",
+            Self::Orphaned => "orphaned",
         }
     }
 }
@@ -72,9 +75,10 @@ impl fmt::Display for TaskState {
 }
 
 impl TaskSnapshot {
-    pub(super) fn new(store: Arc<str>, record: &TaskRecord) -> Self {
+    pub(super) fn new(store: Arc<str>, record: &TaskRecord, handlers: &Handlers) -> Self {
         let TaskRecord { definition, schedule, .. } = record;
         let state = match (schedule.paused, schedule.ended) {
+            _ if !handlers.has(&definition.handler) => TaskState::Orphaned,
             (true, _) => TaskState::Paused,
             (false, true) => TaskState::Ending,
             (false, false) => TaskState::Scheduled,
@@ -96,7 +100,7 @@ impl TaskSnapshot {
     }
 
     pub(super) fn pending(store: Arc<str>, record: &TaskRecord) -> Self {
-        Self { state: TaskState::Pending, ..Self::new(store, record) }
+        Self { state: TaskState::Pending, ..Self::new(store, record, &Handlers::default()) }
     }
 }
 

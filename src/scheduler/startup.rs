@@ -13,8 +13,8 @@ use crate::Error;
 use crate::clock::RealDeadline;
 use crate::events::{Event, EventMask};
 use crate::panics::note_places;
-use crate::stores::{ClaimOutcome, Decision, Edit, EditOutcome, Store, StoreError};
-use crate::task::{Schedule, Task, TaskRecord};
+use crate::stores::{ClaimOutcome, Decision, Edit, EditOutcome, Query, Store, StoreError};
+use crate::task::{Handlers, Schedule, Task, TaskRecord};
 
 /// What has started.
 pub(super) struct Started {
@@ -128,8 +128,32 @@ async fn open(
         let store = &plan.stores[&entry.store];
         events.extend(put(shared, &**store, entry, plan.now).await?);
     }
+    for (alias, store) in &plan.stores {
+        tell_of_orphans(&**store, alias, shared.handlers()).await?;
+    }
     Ok(())
 }
+
+/// Says in the log which tasks of a store can't be run here: they are kept, for a program that has their handlers.
+pub(super) async fn tell_of_orphans(
+    store: &dyn Store,
+    alias: &Arc<str>,
+    handlers: Handlers,
+) -> Result<(), Error> {
+    let orphans = store.query(Query::Orphans { handlers, limit: ORPHANS_TOLD }).await;
+    for task in orphans.map_err(|source| Error::Store { store: alias.clone(), source })? {
+        tracing::warn!(
+            target: "asyncz.scheduler",
+            store = &**alias,
+            task = tracing::field::display(task.id()),
+            handler = &*task.definition.handler,
+            "the task is kept but not run here: its handler is not in this program; if it is an older name, say `was`"
+        );
+    }
+    Ok(())
+}
+
+const ORPHANS_TOLD: usize = 100;
 
 /// Removes a task that was given a trigger which has ended. One whose trigger is the same stays: what was due while nobody
 /// was there is decided, and then it goes by itself.

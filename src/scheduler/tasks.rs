@@ -26,7 +26,7 @@ impl Scheduler {
             return Ok(pending);
         }
         let (alias, _, record) = self.find(id).await?;
-        Ok(TaskSnapshot::new(alias, &record))
+        Ok(TaskSnapshot::new(alias, &record, &self.shared.handlers()))
     }
 
     /// The tasks that a filter asks for, as they are now.
@@ -34,10 +34,12 @@ impl Scheduler {
     /// # Errors
     /// [`Error::Store`].
     pub async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskSnapshot>, Error> {
+        let handlers = self.shared.handlers();
         let mut tasks = self.shared.pending_tasks(|task| self.asks(&task.store));
         for (alias, store) in self.asked_stores()? {
             let records = store.query(Query::All).await.map_err(|source| failed(&alias, source))?;
-            tasks.extend(records.iter().map(|record| TaskSnapshot::new(alias.clone(), record)));
+            let snapshot = |record| TaskSnapshot::new(alias.clone(), record, &handlers);
+            tasks.extend(records.iter().map(snapshot));
         }
         Ok(filter.choose(tasks))
     }
@@ -45,13 +47,17 @@ impl Scheduler {
     /// Runs a task now, beside its schedule, which stays as it is; a paused task, too.
     ///
     /// # Errors
-    /// [`Error::MaxInstances`]: as many runs as it may have are going on. [`Error::NotRunning`],
+    /// [`Error::MaxInstances`]: as many runs as it may have are going on. [`Error::HandlerNotFound`], [`Error::NotRunning`],
     /// [`Error::TaskNotFound`], [`Error::Ambiguous`], [`Error::Store`].
     pub async fn run_task(&self, id: impl Into<TaskId>) -> Result<RunId, Error> {
         let id = id.into();
         self.shared.require_running()?;
         loop {
             let (alias, store, record) = self.find(id.clone()).await?;
+            let handler = &record.definition.handler;
+            if !self.shared.handlers().has(handler) {
+                return Err(Error::HandlerNotFound { id, handler: handler.to_string() });
+            }
             let now = self.shared.clock().now();
             let run_id = self.shared.run_id_by_hand();
             let claim = plan_by_hand(&record, now, run_id).map_err(|reason| {

@@ -54,22 +54,34 @@ impl Agenda {
         }
     }
 
-    /// The tasks that are due at `now`, the earliest first, at most `limit`.
-    pub(super) fn due(&mut self, now: DateTime<Utc>, limit: usize) -> Vec<u32> {
-        if self.first().is_none_or(|first| first > now) {
-            return Vec::new();
-        }
+    /// The tasks that are due at `now` and wanted, the earliest first, at most `limit`.
+    pub(super) fn due(
+        &mut self,
+        now: DateTime<Utc>,
+        limit: usize,
+        is_wanted: impl Fn(u32) -> bool,
+    ) -> Vec<u32> {
+        self.drop_stale();
         let entries = self.queues.range(..=now).flat_map(|(_, queue)| queue);
         let fresh = entries.filter(|entry| is_fresh(&self.tasks, **entry));
-        fresh.map(|entry| entry.task).take(limit).collect()
+        fresh.map(|entry| entry.task).filter(|task| is_wanted(*task)).take(limit).collect()
     }
 
-    /// When the first task is due.
-    pub(super) fn first(&mut self) -> Option<DateTime<Utc>> {
+    /// When the first of the wanted tasks is due.
+    pub(super) fn first(&mut self, is_wanted: impl Fn(u32) -> bool) -> Option<DateTime<Utc>> {
+        self.drop_stale();
+        let mut entries =
+            self.queues.iter().flat_map(|(due, queue)| queue.iter().map(move |entry| (due, entry)));
+        let first = entries.find(|(_, entry)| is_fresh(&self.tasks, **entry) && is_wanted(entry.task));
+        first.map(|(due, _)| *due)
+    }
+
+    /// Drops the stale entries before the first fresh one.
+    fn drop_stale(&mut self) {
         while let Some(mut first) = self.queues.first_entry() {
             while let Some(entry) = first.get().front() {
                 if is_fresh(&self.tasks, *entry) {
-                    return Some(*first.key());
+                    return;
                 }
                 first.get_mut().pop_front();
                 self.entries -= 1;
@@ -77,7 +89,6 @@ impl Agenda {
             }
             first.remove();
         }
-        None
     }
 
     /// Drops all stale entries.

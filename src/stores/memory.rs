@@ -13,7 +13,7 @@ use super::history::History;
 use super::{
     Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Query, RunFilter, Store, StoreError,
 };
-use crate::task::{RunId, RunRecord, RunStatus, StoreKey, TaskDefinition, TaskId, TaskRecord};
+use crate::task::{Handlers, RunId, RunRecord, RunStatus, StoreKey, TaskDefinition, TaskId, TaskRecord};
 
 /// Keeps tasks in memory: fast, and gone with the process.
 ///
@@ -107,9 +107,15 @@ impl Store for MemoryStore {
     async fn query(&self, query: Query) -> Result<Vec<TaskRecord>, StoreError> {
         let kept = &mut *self.kept();
         Ok(match query {
-            Query::Due { now, limit } => {
-                let due = kept.agenda.due(now, limit);
-                due.into_iter().filter_map(|number| kept.places[number as usize].record.clone()).collect()
+            Query::Due { now, limit, handlers } => {
+                let Kept { places, agenda, .. } = kept;
+                let due = agenda.due(now, limit, |number| is_run_by(&places[number as usize], &handlers));
+                due.into_iter().filter_map(|number| places[number as usize].record.clone()).collect()
+            }
+            Query::Orphans { handlers, limit } => {
+                let tasks = kept.places.iter().filter_map(|place| place.record.as_ref());
+                let orphans = tasks.filter(|task| !handlers.has(&task.definition.handler));
+                orphans.take(limit).cloned().collect()
             }
             Query::All => {
                 let mut tasks: Vec<_> = kept.places.iter().filter_map(|place| place.record.clone()).collect();
@@ -129,8 +135,9 @@ impl Store for MemoryStore {
         Ok(ends.iter().map(|end| kept.finish(end)).collect())
     }
 
-    async fn next_due(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
-        Ok(self.kept().agenda.first())
+    async fn next_due(&self, handlers: &Handlers) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let Kept { places, agenda, .. } = &mut *self.kept();
+        Ok(agenda.first(|number| is_run_by(&places[number as usize], handlers)))
     }
 
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
@@ -140,6 +147,10 @@ impl Store for MemoryStore {
     async fn count(&self) -> Result<usize, StoreError> {
         Ok(self.kept().places.iter().filter(|place| place.record.is_some()).count())
     }
+}
+
+fn is_run_by(place: &Place, handlers: &Handlers) -> bool {
+    place.record.as_ref().is_some_and(|record| handlers.has(&record.definition.handler))
 }
 
 impl Kept {

@@ -3,6 +3,7 @@
 mod agenda;
 mod history;
 mod memory;
+mod shared;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,8 +14,8 @@ use serde_json::Value;
 use smallvec::SmallVec;
 
 use crate::task::{
-    Count, Occurrence, RunId, RunRecord, RunStatus, Schedule, StoreKey, TaskDefinition, TaskId, TaskRecord,
-    Waiting,
+    Count, Handlers, Occurrence, RunId, RunRecord, RunStatus, Schedule, StoreKey, TaskDefinition, TaskId,
+    TaskRecord, Waiting,
 };
 
 pub use memory::MemoryStore;
@@ -52,8 +53,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// its last run is removed.
     async fn finish(&self, ends: &[Finish]) -> Result<Vec<FinishOutcome>, StoreError>;
 
-    /// The earliest [`due_at`](TaskRecord::due_at) of all tasks.
-    async fn next_due(&self) -> Result<Option<DateTime<Utc>>, StoreError>;
+    /// The earliest [`due_at`](TaskRecord::due_at) of all tasks that these handlers can run.
+    async fn next_due(&self, handlers: &Handlers) -> Result<Option<DateTime<Utc>>, StoreError>;
 
     /// The history, newest first.
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError>;
@@ -92,12 +93,21 @@ pub enum EditOutcome {
 }
 
 /// What to look for among the tasks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Query {
-    /// Tasks with something to decide ([`TaskRecord::due_at`]), the earliest first.
+    /// Tasks with something to decide ([`TaskRecord::due_at`]) that these handlers can run, the earliest first.
     Due {
         /// The time by the caller's clock; a store with a clock of its own goes by that.
         now: DateTime<Utc>,
+        /// At most so many.
+        limit: usize,
+        /// Tasks of other handlers are another scheduler's to decide.
+        handlers: Handlers,
+    },
+    /// Tasks that none of these handlers can run, at most `limit`.
+    Orphans {
+        /// The handlers that there are.
+        handlers: Handlers,
         /// At most so many.
         limit: usize,
     },

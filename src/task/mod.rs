@@ -3,6 +3,7 @@
 mod context;
 mod extract;
 mod handler;
+mod handlers;
 mod id;
 mod live;
 mod mistake;
@@ -25,6 +26,7 @@ use crate::{Error, Trigger, Zone};
 pub use context::{Run, TaskContext};
 pub use extract::{Args, FromTask, Provide, Rejection, Typed};
 pub use handler::{TaskFn, TaskResult};
+pub use handlers::Handlers;
 pub use id::{RunId, TaskId};
 pub use options::TaskDefaults;
 pub use provided::{Missing, Provided};

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use asyncz::stores::{Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Query};
-use asyncz::{MemoryStore, RunFilter, RunRecord, Store, StoreError, TaskId, TaskRecord, async_trait};
+use asyncz::{
+    Handlers, MemoryStore, RunFilter, RunRecord, Store, StoreError, TaskId, TaskRecord, async_trait,
+};
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
@@ -109,8 +111,8 @@ impl Store for Faulty {
         self.memory()?.finish(ends).await
     }
 
-    async fn next_due(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
-        self.memory()?.next_due().await
+    async fn next_due(&self, handlers: &Handlers) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.memory()?.next_due(handlers).await
     }
 
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {

@@ -9,6 +9,7 @@ mod handlers;
 mod info;
 mod life;
 mod many;
+mod orphans;
 mod overlap;
 mod parts;
 mod results;
