@@ -109,7 +109,7 @@ impl Store for MemoryStore {
         Ok(match query {
             Query::Due { now, limit, handlers } => {
                 let Kept { places, agenda, .. } = kept;
-                let due = agenda.due(now, limit, |number| is_run_by(&places[number as usize], &handlers));
+                let due = agenda.due(now, limit, can_be_run(places, &handlers));
                 due.into_iter().filter_map(|number| places[number as usize].record.clone()).collect()
             }
             Query::Orphans { handlers, limit } => {
@@ -137,7 +137,7 @@ impl Store for MemoryStore {
 
     async fn next_due(&self, handlers: &Handlers) -> Result<Option<DateTime<Utc>>, StoreError> {
         let Kept { places, agenda, .. } = &mut *self.kept();
-        Ok(agenda.first(|number| is_run_by(&places[number as usize], handlers)))
+        Ok(agenda.first(can_be_run(places, handlers)))
     }
 
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
@@ -149,8 +149,18 @@ impl Store for MemoryStore {
     }
 }
 
-fn is_run_by(place: &Place, handlers: &Handlers) -> bool {
-    place.record.as_ref().is_some_and(|record| handlers.has(&record.definition.handler))
+/// Tells of tasks by their numbers whether these handlers can run them. Most in a row have one handler, whose name is
+/// looked up once.
+fn can_be_run(places: &[Place], handlers: &Handlers) -> impl FnMut(u32) -> bool {
+    let mut seen: Option<(*const str, bool)> = None;
+    move |number| {
+        let Some(record) = &places[number as usize].record else { return false };
+        let handler = &record.definition.handler;
+        match seen {
+            Some((name, can)) if std::ptr::eq(name, Arc::as_ptr(handler)) => can,
+            _ => seen.insert((Arc::as_ptr(handler), handlers.has(handler))).1,
+        }
+    }
 }
 
 impl Kept {
