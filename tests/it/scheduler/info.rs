@@ -1,8 +1,8 @@
 //! What a scheduler tells of itself.
 
+use asyncz::testing::FaultyStore;
 use asyncz::{DebugExecutor, Scheduler, State, StoreInfo, Task, ThreadPoolExecutor, Zone};
 
-use super::faulty::Faulty;
 use super::{after_noon, at_noon, ninety_seconds, nothing, seconds, started};
 use crate::lifespan::fake::Messages;
 
@@ -13,7 +13,7 @@ fn store(scheduler: &Scheduler, alias: &str) -> StoreInfo {
 #[tokio::test]
 async fn a_stopped_scheduler_tells_what_it_is_made_of() {
     let (_clock, config) = at_noon();
-    let config = config.store("other", Faulty::new()).executor("pool", ThreadPoolExecutor::new(3));
+    let config = config.store("other", FaultyStore::in_memory()).executor("pool", ThreadPoolExecutor::new(3));
     let scheduler = config.identity("mailer").timezone("Europe/Berlin").scheduler();
     scheduler.add_task(Task::from_fn("nothing", nothing).every(seconds(10))).await.unwrap();
 
@@ -23,7 +23,7 @@ async fn a_stopped_scheduler_tells_what_it_is_made_of() {
     assert_eq!((info.timezone.name(), info.zone_rules), ("Europe/Berlin", Zone::rules_version()));
     assert_eq!((info.started_at, info.uptime, info.next_wakeup), (None, None, None));
     let kinds: Vec<_> = info.stores.iter().map(|store| (&*store.alias, &*store.kind, store.tasks)).collect();
-    assert_eq!(kinds, [("other", "Faulty", None)]);
+    assert_eq!(kinds, [("other", "FaultyStore", None)]);
     let kinds: Vec<_> = info.executors.iter().map(|e| (&*e.alias, &*e.kind, e.workers)).collect();
     assert_eq!(kinds, [("pool", "ThreadPoolExecutor", Some(3))]);
 }
@@ -57,21 +57,21 @@ async fn a_running_scheduler_tells_how_it_stands() {
 #[tokio::test]
 async fn a_store_that_does_not_answer_is_told_until_it_does() {
     let (clock, config) = at_noon();
-    let faulty = Faulty::new();
+    let faulty = FaultyStore::in_memory();
     let scheduler = config.store("faulty", faulty.clone()).store_retry_interval(seconds(5)).scheduler();
     scheduler.start().await.unwrap();
     let task = Task::from_fn("nothing", nothing).id("t").store("faulty").every(seconds(10));
     scheduler.add_task(task).await.unwrap();
     assert_eq!(store(&scheduler, "faulty").tasks, Some(1));
 
-    faulty.go_down(true);
+    faulty.go_down();
     clock.advance(seconds(12)).await;
     let down = store(&scheduler, "faulty");
     // What it said last.
     assert_eq!((down.error.as_deref(), down.tasks), (Some("connection refused"), Some(1)));
     assert_eq!(store(&scheduler, "default").error, None);
 
-    faulty.go_down(false);
+    faulty.heal();
     clock.advance(seconds(5)).await;
     assert_eq!(store(&scheduler, "faulty").error, None);
 }

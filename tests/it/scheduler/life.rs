@@ -3,13 +3,12 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use asyncz::testing::TestClock;
+use asyncz::testing::{Fault, FaultyStore, StoreCall, TestClock};
 use asyncz::{
     AsynczConfig, DateTrigger, Error, Executor, Job, Lifespan, OrTrigger, Provide, RunFilter, RunRecord,
     RunStatus, Scheduler, SchedulerConfig, Shutdown, ShutdownTrigger, State, Task, TaskContext, Trigger,
 };
 
-use super::faulty::Faulty;
 use super::{Notes, at_noon, history, ninety_seconds, nothing, seconds, started};
 
 async fn only_run(scheduler: &Scheduler) -> RunRecord {
@@ -242,15 +241,15 @@ async fn nothing_is_claimed_after_the_shutdown_has_begun() {
 #[tokio::test]
 async fn a_claim_that_is_answered_after_the_shutdown_has_begun_does_not_hold_it() {
     let (clock, config) = at_noon();
-    let slow = Faulty::new();
+    let slow = FaultyStore::in_memory();
     let scheduler = config.store("slow", slow.clone()).scheduler();
     scheduler.start().await.unwrap();
     // Jitter would hold the run back, and nobody would let it go any more.
     let task = Task::from_fn("nothing", nothing).id("t").store("slow").every(seconds(10));
     scheduler.add_task(task.jitter(seconds(3600))).await.unwrap();
-    slow.hold_claims(true);
+    slow.inject(Fault::hold().on(StoreCall::Claim));
     let advance = tokio::spawn(async move { clock.advance(seconds(10)).await });
-    while slow.held_claims() == 0 {
+    while slow.calls(StoreCall::Claim) == 0 {
         tokio::task::yield_now().await;
     }
 
@@ -261,7 +260,7 @@ async fn a_claim_that_is_answered_after_the_shutdown_has_begun_does_not_hold_it(
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
     }
-    slow.hold_claims(false);
+    slow.heal();
 
     shutdown.await.unwrap().unwrap();
     assert!(only_run(&scheduler).await.status.is_final());

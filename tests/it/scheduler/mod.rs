@@ -3,13 +3,13 @@
 mod blocking;
 mod bulk;
 mod events;
-mod faulty;
 mod firing;
 mod handlers;
 mod info;
 mod life;
 mod many;
 mod orphans;
+mod outages;
 mod overlap;
 mod parts;
 mod results;

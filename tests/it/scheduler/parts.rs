@@ -1,12 +1,12 @@
 //! Stores and executors that come and go.
 
 use asyncz::RunStatus::{Cancelled, Coalesced, Failed, Succeeded};
+use asyncz::testing::{FaultyStore, StoreCall};
 use asyncz::{
     AsyncExecutor, DebugExecutor, Error, EventMask, MemoryStore, RunFilter, RunStatus, Scheduler, Shutdown,
     State, Store, Task, TaskContext, TaskFilter, ThreadPoolExecutor,
 };
 
-use super::faulty::Faulty;
 use super::{Notes, after_noon, at_noon, history, ninety_seconds, nothing, seconds, started};
 
 fn every_ten_seconds(id: &str) -> Task {
@@ -30,8 +30,8 @@ fn listen(scheduler: &Scheduler) -> Notes {
 }
 
 /// What a store remembers of a task, whoever schedules it: status and seconds after noon.
-async fn kept(store: &Faulty, task: &str) -> Vec<(RunStatus, i64)> {
-    let runs = store.runs(&RunFilter::new().task(task)).await.unwrap();
+async fn kept(store: &FaultyStore, task: &str) -> Vec<(RunStatus, i64)> {
+    let runs = store.inner().runs(&RunFilter::new().task(task)).await.unwrap();
     runs.into_iter().rev().map(|run| (run.status, after_noon(run.scheduled_at()))).collect()
 }
 
@@ -78,18 +78,18 @@ async fn a_taken_alias_is_an_error_that_names_it() {
 #[tokio::test]
 async fn a_store_that_does_not_start_is_not_added() {
     let (_clock, scheduler) = started().await;
-    let down = Faulty::new();
-    down.go_down(true);
+    let down = FaultyStore::in_memory();
+    down.go_down();
     let error = scheduler.add_store("other", down.clone()).await.unwrap_err();
     assert_eq!(error.to_string(), "store `other` failed");
-    down.go_down(false);
+    down.heal();
     scheduler.add_store("other", down).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_removed_store_keeps_its_tasks_and_they_go_on_when_it_is_added_again() {
     let (clock, config) = at_noon();
-    let other = Faulty::new();
+    let other = FaultyStore::in_memory();
     let scheduler = config.store("other", other.clone()).scheduler();
     scheduler.start().await.unwrap();
     scheduler.add_task(every_ten_seconds("t").store("other")).await.unwrap();
@@ -97,7 +97,7 @@ async fn a_removed_store_keeps_its_tasks_and_they_go_on_when_it_is_added_again()
     let notes = listen(&scheduler);
 
     scheduler.remove_store("other").await.unwrap();
-    assert_eq!(other.shutdowns(), 1);
+    assert_eq!(other.calls(StoreCall::Shutdown), 1);
     clock.advance(seconds(25)).await;
     assert_eq!(kept(&other, "t").await, [(Succeeded, 10)]);
     assert!(matches!(scheduler.get_task("t").await, Err(Error::TaskNotFound { .. })));
@@ -113,7 +113,7 @@ async fn a_removed_store_keeps_its_tasks_and_they_go_on_when_it_is_added_again()
 #[tokio::test]
 async fn a_removed_store_hears_how_its_last_runs_ended() {
     let (clock, config) = at_noon();
-    let other = Faulty::new();
+    let other = FaultyStore::in_memory();
     let scheduler = config.store("other", other.clone()).scheduler();
     scheduler.start().await.unwrap();
     let slow = Task::from_fn("slow", ninety_seconds).id("slow").store("other").every(seconds(60));
@@ -129,7 +129,7 @@ async fn a_removed_store_hears_how_its_last_runs_ended() {
     let error = scheduler.add_store("other", MemoryStore::new()).await.unwrap_err();
     assert!(matches!(error, Error::AliasTaken { .. }), "{error}");
     clock.advance(seconds(90)).await;
-    while other.shutdowns() == 0 {
+    while other.calls(StoreCall::Shutdown) == 0 {
         tokio::task::yield_now().await;
     }
 
@@ -145,7 +145,7 @@ async fn a_run_that_is_held_back_is_cancelled_when_its_store_is_removed() {
         Err("no".to_owned())
     }
     let (clock, config) = at_noon();
-    let other = Faulty::new();
+    let other = FaultyStore::in_memory();
     let scheduler = config.store("other", other.clone()).scheduler();
     scheduler.start().await.unwrap();
     let task = Task::from_fn("fails", fails).id("t").store("other").every(seconds(10));
@@ -160,13 +160,13 @@ async fn a_run_that_is_held_back_is_cancelled_when_its_store_is_removed() {
 #[tokio::test]
 async fn a_store_that_is_down_can_be_removed() {
     let (clock, config) = at_noon();
-    let other = Faulty::new();
+    let other = FaultyStore::in_memory();
     let scheduler = config.store("other", other.clone()).scheduler();
     scheduler.start().await.unwrap();
     let slow = Task::from_fn("slow", ninety_seconds).id("slow").store("other").every(seconds(60));
     scheduler.add_task(slow).await.unwrap();
     clock.advance(seconds(60)).await;
-    other.go_down(true);
+    other.go_down();
     clock.advance(seconds(91)).await;
 
     let error = scheduler.remove_store("other").await.unwrap_err();
@@ -182,7 +182,7 @@ async fn a_store_that_is_down_can_be_removed() {
 #[tokio::test]
 async fn a_shutdown_ends_a_removal_that_waits() {
     let (_clock, config) = at_noon();
-    let other = Faulty::new();
+    let other = FaultyStore::in_memory();
     let scheduler = config.store("other", other.clone()).scheduler();
     scheduler.start().await.unwrap();
     async fn until_cancelled(ctx: TaskContext) {
@@ -279,8 +279,8 @@ async fn tasks_of_a_removed_executor_fail_until_another_has_its_name() {
 #[tokio::test]
 async fn what_is_removed_while_stopped_does_not_start() {
     let (_clock, config) = at_noon();
-    let other = Faulty::new();
-    other.go_down(true);
+    let other = FaultyStore::in_memory();
+    other.go_down();
     let config = config.store("other", other.clone()).executor("pool", ThreadPoolExecutor::new(1));
     let scheduler = config.scheduler();
     let notes = listen(&scheduler);
@@ -291,7 +291,7 @@ async fn what_is_removed_while_stopped_does_not_start() {
 
     assert_eq!((scheduler.state(), scheduler.info().executors.len()), (State::Running, 1));
     scheduler.stop().await.unwrap();
-    assert_eq!(other.shutdowns(), 0);
+    assert_eq!(other.calls(StoreCall::Shutdown), 0);
     let expected = [
         "STORE_REMOVED other",
         "EXECUTOR_REMOVED pool",

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use asyncz::RunStatus::{Coalesced, Succeeded};
+use asyncz::testing::{Fault, FaultyStore, StoreCall};
 use asyncz::{Error, State, Task, TaskFilter, TaskState};
 
-use super::faulty::Faulty;
 use super::{at_noon, history, nothing, seconds};
 
 fn every_ten_seconds(id: &str) -> Task {
@@ -55,8 +55,8 @@ async fn pausing_and_resuming_ends_the_startup_delay() {
 #[tokio::test]
 async fn a_start_that_takes_too_long_leaves_nothing_behind_and_may_be_tried_again() {
     let (clock, config) = at_noon();
-    let slow = Faulty::new();
-    slow.hang_at_start(true);
+    let slow = FaultyStore::in_memory();
+    slow.inject(Fault::hang().on(StoreCall::Start));
     let scheduler = config.start_timeout(Duration::from_millis(20)).store("slow", slow.clone()).scheduler();
     scheduler.add_task(every_ten_seconds("t").store("slow")).await.unwrap();
 
@@ -65,7 +65,7 @@ async fn a_start_that_takes_too_long_leaves_nothing_behind_and_may_be_tried_agai
     assert!(matches!(error, Error::StartTimeout { .. }), "{error}");
     assert_eq!(scheduler.state(), State::Stopped);
     assert_eq!(scheduler.get_task("t").await.unwrap().state, TaskState::Pending);
-    slow.hang_at_start(false);
+    slow.heal();
     scheduler.start().await.unwrap();
     clock.advance(seconds(10)).await;
     assert_eq!(history(&scheduler, "t").await, [(Succeeded, 10)]);
@@ -75,17 +75,17 @@ async fn a_start_that_takes_too_long_leaves_nothing_behind_and_may_be_tried_agai
 #[tokio::test]
 async fn a_start_that_a_store_failed_is_undone_and_may_be_tried_again() {
     let (clock, config) = at_noon();
-    let (good, bad) = (Faulty::new(), Faulty::new());
-    bad.go_down(true);
+    let (good, bad) = (FaultyStore::in_memory(), FaultyStore::in_memory());
+    bad.go_down();
     let scheduler = config.store("a", good.clone()).store("b", bad.clone()).scheduler();
     scheduler.add_task(every_ten_seconds("t").store("b")).await.unwrap();
 
     let error = scheduler.start().await.unwrap_err();
 
     assert_eq!(error.to_string(), "store `b` failed");
-    assert_eq!((scheduler.state(), good.shutdowns()), (State::Stopped, 1));
+    assert_eq!((scheduler.state(), good.calls(StoreCall::Shutdown)), (State::Stopped, 1));
     // Not counted, so that this is no second start but the first.
-    bad.go_down(false);
+    bad.heal();
     scheduler.start().await.unwrap();
     clock.advance(seconds(10)).await;
     assert_eq!(history(&scheduler, "t").await, [(Succeeded, 10)]);

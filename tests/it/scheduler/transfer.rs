@@ -1,10 +1,10 @@
 //! Tasks as text.
 
 use asyncz::RunStatus::{Coalesced, Succeeded};
+use asyncz::testing::{Fault, FaultyStore, StoreCall};
 use asyncz::{Args, Error, MemoryStore, Scheduler, Task, TaskFilter, TaskImport, TaskState};
 use serde_json::Value;
 
-use super::faulty::Faulty;
 use super::{after_noon, at_noon, history, nothing, seconds, started};
 
 async fn greet(Args(_name): Args<String>) {}
@@ -171,7 +171,7 @@ async fn text_that_is_no_export_is_refused() {
 #[tokio::test]
 async fn an_import_that_a_store_fails_is_taken_back() {
     let (_clock, config) = at_noon();
-    let faulty = Faulty::new();
+    let faulty = FaultyStore::in_memory();
     let scheduler = config.store("faulty", faulty.clone()).scheduler();
     scheduler.start().await.unwrap();
     scheduler.add_task(every_ten_seconds("a")).await.unwrap();
@@ -179,7 +179,7 @@ async fn an_import_that_a_store_fails_is_taken_back() {
     let export = scheduler.export_tasks().await.unwrap();
     scheduler.remove_all_tasks(None).await.unwrap();
 
-    faulty.refuse_edits(true);
+    faulty.inject(Fault::error("the disk is full").on(StoreCall::Put));
     let error = scheduler.import_tasks(export).await.unwrap_err();
 
     assert_eq!(error.to_string(), "store `faulty` failed");

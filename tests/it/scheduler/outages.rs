@@ -1,0 +1,87 @@
+//! Stores that are down, and answers that don't come back.
+
+use asyncz::RunStatus::{Coalesced, Succeeded};
+use asyncz::testing::{Fault, FaultyStore, StoreCall, TestClock};
+use asyncz::{AsynczConfig, Error, EventMask, RunFilter, Scheduler, Store, Task};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{NOON, Notes, at_noon, history, nothing, seconds};
+
+fn every_ten_seconds(id: &str) -> Task {
+    Task::from_fn("nothing", nothing).id(id).every(seconds(10))
+}
+
+fn noon_and(seconds: i64) -> DateTime<Utc> {
+    NOON.parse::<DateTime<Utc>>().unwrap() + TimeDelta::seconds(seconds)
+}
+
+/// A started scheduler, whose default store is faulty; it is asked again after 5 s.
+async fn faulty() -> (TestClock, FaultyStore, Scheduler) {
+    let (clock, config) = at_noon();
+    let store = FaultyStore::in_memory();
+    let scheduler = asking_again(config).store("default", store.clone()).scheduler();
+    scheduler.start().await.unwrap();
+    (clock, store, scheduler)
+}
+
+fn asking_again(config: AsynczConfig) -> AsynczConfig {
+    config.store_retry_interval(seconds(5))
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_at_start_fails_the_start_and_nothing_else() {
+    let (clock, config) = at_noon();
+    let store = FaultyStore::in_memory();
+    let scheduler = config.store("default", store.clone()).task(every_ten_seconds("t")).scheduler();
+    store.go_down();
+
+    let error = scheduler.start().await.unwrap_err();
+
+    assert!(matches!(error, Error::Store { .. }), "{error}");
+    store.heal();
+    scheduler.start().await.unwrap();
+    clock.advance(seconds(10)).await;
+    assert_eq!(history(&scheduler, "t").await, [(Succeeded, 10)]);
+}
+
+#[tokio::test]
+async fn while_a_store_is_down_the_tasks_of_others_go_on_and_nothing_is_lost() {
+    let (clock, config) = at_noon();
+    let store = FaultyStore::in_memory();
+    let scheduler = asking_again(config).store("down", store.clone()).scheduler();
+    scheduler.start().await.unwrap();
+    scheduler.add_task(every_ten_seconds("here")).await.unwrap();
+    scheduler.add_task(every_ten_seconds("there").store("down")).await.unwrap();
+    let errors = Notes::default();
+    let noted = errors.clone();
+    scheduler.add_listener(EventMask::STORE_ERROR, move |event| {
+        noted.add(event.error.clone().unwrap_or_default());
+    });
+    clock.advance(seconds(15)).await;
+
+    store.go_down();
+    clock.advance(seconds(20)).await;
+    store.heal();
+    clock.advance(seconds(10)).await;
+
+    let here = history(&scheduler.in_store("default"), "here").await;
+    assert_eq!(here, [(Succeeded, 10), (Succeeded, 20), (Succeeded, 30), (Succeeded, 40)]);
+    let there = history(&scheduler.in_store("down"), "there").await;
+    // 20 and 30 are one entry.
+    assert_eq!(there, [(Succeeded, 10), (Coalesced, 30), (Succeeded, 40)]);
+    // At 20, and every 5 s from then on.
+    assert_eq!(errors.all(), ["connection refused"; 4]);
+}
+
+#[tokio::test]
+async fn an_end_that_could_not_be_written_is_written_later() {
+    let (clock, store, scheduler) = faulty().await;
+    store.inject(Fault::error("the disk is full").on(StoreCall::Finish).times(2));
+    scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+
+    clock.advance(seconds(12)).await;
+    assert!(!scheduler.runs(RunFilter::new()).await.unwrap()[0].status.is_final());
+    clock.advance(seconds(8)).await;
+
+    assert_eq!(history(&scheduler, "t").await[0], (Succeeded, 10));
+}
