@@ -138,6 +138,8 @@ impl Decisions<'_> {
 
     /// Decides what has waited until now.
     pub(super) fn remake(&mut self, waited: Waiting, status: RunStatus, error: Option<String>) {
+        // A claim decides about each run once, whatever came to wait and had to go in it.
+        self.made.retain(|made| made.run != waited.run);
         self.enter(waited.run, waited.occurrence, Count::ONE, status, error);
     }
 
