@@ -104,7 +104,7 @@ impl TaskUpdate {
             };
             definition.trigger_digest = digest_of(&**trigger);
             definition.trigger = trigger.anchored(now, &zone).into();
-            schedule.generation += 1;
+            schedule = schedule.with_next_generation();
             schedule.ended = false;
             if !schedule.paused {
                 schedule.next_run_time = definition.trigger.first(now);
@@ -114,6 +114,10 @@ impl TaskUpdate {
             }
         }
         if let Some(at) = self.next_run_time {
+            // What is decided stays so: who asks for it again asks for other occurrences.
+            if at.is_some_and(|at| schedule.watermark.is_some_and(|decided| at <= decided)) {
+                schedule = schedule.with_next_generation();
+            }
             schedule.next_run_time = at;
             schedule.paused = at.is_none();
             schedule.ended &= at.is_none();
@@ -176,7 +180,8 @@ impl Scheduler {
                 return Ok(None);
             }
             let trigger = &known.definition.trigger;
-            let next_run_time = trigger.first(self.shared.clock().now());
+            let first = trigger.first(self.shared.clock().now());
+            let next_run_time = known.schedule.undecided(first, &**trigger);
             let ended = next_run_time.is_none() && !trigger.at_shutdown();
             let version = known.schedule.version + 1;
             let schedule = Schedule { version, paused: false, next_run_time, ended, ..known.schedule };

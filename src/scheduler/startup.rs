@@ -212,7 +212,6 @@ pub(super) fn replacement(known: &TaskRecord, new: &TaskRecord) -> TaskRecord {
             version,
             generation: known.schedule.generation + 1,
             running: known.schedule.running,
-            watermark: known.schedule.watermark,
             ..new.schedule
         };
         return TaskRecord {

@@ -246,25 +246,20 @@ fn in_its_place(imported: TaskRecord, known: Option<&TaskRecord>) -> TaskRecord 
         return TaskRecord { schedule, ..imported };
     };
     let is_same = imported.definition.trigger_digest == known.definition.trigger_digest;
-    let generation = match is_same {
-        true => known.schedule.generation,
-        false => known.schedule.generation.max(imported.schedule.generation) + 1,
-    };
-    let next_run_time = match (imported.schedule.next_run_time, known.schedule.watermark) {
-        // What was decided since the export is not decided again.
-        (Some(next), Some(decided)) if is_same && next <= decided => {
-            imported.definition.trigger.next_after(decided).or(Some(next))
-        }
-        (next, _) => next,
-    };
-    let schedule = Schedule {
+    let mut schedule = Schedule {
         version: known.schedule.version + 1,
-        generation,
-        next_run_time,
         running: known.schedule.running,
-        watermark: known.schedule.watermark.max(imported.schedule.watermark),
         ..imported.schedule
     };
+    if is_same {
+        schedule.generation = known.schedule.generation;
+        schedule.watermark = known.schedule.watermark.max(imported.schedule.watermark);
+        let next = schedule.undecided(imported.schedule.next_run_time, &*imported.definition.trigger);
+        schedule.ended |= next.is_none() && imported.schedule.next_run_time.is_some();
+        schedule.next_run_time = next;
+    } else {
+        schedule.generation = known.schedule.generation.max(imported.schedule.generation) + 1;
+    }
     TaskRecord { definition: imported.definition, schedule, waiting: known.waiting.clone(), key: known.key }
 }
 

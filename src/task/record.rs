@@ -142,7 +142,7 @@ pub struct Schedule {
     pub running: u32,
     /// The first undecided occurrence. `None`: paused, ended, or the trigger has no instants of its own.
     pub next_run_time: Option<DateTime<Utc>>,
-    /// Every occurrence up to here is decided.
+    /// Every occurrence of this generation up to here is decided.
     pub watermark: Option<DateTime<Utc>>,
     /// Paused by a user.
     pub paused: bool,
@@ -154,6 +154,24 @@ impl Schedule {
     /// The schedule of a new task.
     pub(crate) fn new(next_run_time: Option<DateTime<Utc>>, paused: bool) -> Self {
         Self { version: 0, generation: 0, running: 0, next_run_time, watermark: None, paused, ended: false }
+    }
+
+    /// The first occurrence from `first` on that is not decided yet: clocks differ, so that what is to come for one may be
+    /// decided by another.
+    pub(crate) fn undecided(
+        &self,
+        first: Option<DateTime<Utc>>,
+        trigger: &dyn Trigger,
+    ) -> Option<DateTime<Utc>> {
+        match self.watermark {
+            Some(decided) if first.is_some_and(|first| first <= decided) => trigger.next_after(decided),
+            _ => first,
+        }
+    }
+
+    /// The schedule of another trigger: none of its occurrences is decided.
+    pub(crate) fn with_next_generation(self) -> Self {
+        Self { generation: self.generation + 1, watermark: None, ..self }
     }
 
     /// The schedule after one of the task's runs has ended and another has taken its place.

@@ -2,10 +2,10 @@
 
 use asyncz::RunStatus::{Coalesced, Succeeded};
 use asyncz::testing::{Fault, FaultyStore, StoreCall, TestClock};
-use asyncz::{AsynczConfig, Error, EventMask, RunFilter, Scheduler, Store, Task};
+use asyncz::{AsynczConfig, Error, EventMask, RunFilter, Scheduler, Store, Task, TaskUpdate};
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{NOON, Notes, at_noon, history, nothing, seconds};
+use super::{NOON, Notes, at_noon, history, ninety_seconds, nothing, seconds};
 
 fn every_ten_seconds(id: &str) -> Task {
     Task::from_fn("nothing", nothing).id(id).every(seconds(10))
@@ -84,4 +84,33 @@ async fn an_end_that_could_not_be_written_is_written_later() {
     clock.advance(seconds(8)).await;
 
     assert_eq!(history(&scheduler, "t").await[0], (Succeeded, 10));
+}
+
+#[tokio::test]
+async fn a_date_that_is_running_is_not_run_again_when_its_task_is_resumed() {
+    let (clock, _store, scheduler) = faulty().await;
+    let task = Task::from_fn("ninety_seconds", ninety_seconds).id("t").at(noon_and(10));
+    let handle = scheduler.add_task(task.max_instances(2)).await.unwrap();
+    clock.advance(seconds(20)).await;
+
+    handle.pause().await.unwrap();
+    handle.resume().await.unwrap();
+
+    clock.advance(seconds(200)).await;
+    assert_eq!(history(&scheduler, "t").await, [(Succeeded, 10)]);
+}
+
+#[tokio::test]
+async fn who_sets_a_task_back_gets_other_occurrences() {
+    let (clock, _store, scheduler) = faulty().await;
+    let handle = scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+    clock.advance(seconds(15)).await;
+
+    handle.update(TaskUpdate::new().next_run_time(noon_and(10))).await.unwrap();
+    clock.advance(seconds(10)).await;
+
+    assert_eq!(history(&scheduler, "t").await, [(Succeeded, 10), (Succeeded, 10), (Succeeded, 20)]);
+    let runs = scheduler.runs(RunFilter::new()).await.unwrap();
+    let generations: Vec<_> = runs.iter().rev().map(|run| run.occurrence.generation).collect();
+    assert_eq!(generations, [0, 1, 1]);
 }
