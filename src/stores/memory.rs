@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use super::agenda::Agenda;
 use super::history::History;
 use super::{
-    Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Query, RunFilter, Store, StoreError,
+    Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Query, Retry, RunFilter, Store, StoreError,
 };
 use crate::task::{Handlers, RunId, RunRecord, RunStatus, StoreKey, TaskDefinition, TaskId, TaskRecord};
 
@@ -241,7 +241,14 @@ impl Kept {
         if let Some(entry) = entry.and_then(|entry| self.history.at(entry, *run)) {
             finish.end.write(entry);
         }
-        let Some((number, _)) = closed else { return outcome };
+        let Some((number, _)) = closed else {
+            // Asked again, as the answer was lost: the retry is there.
+            let is_open = |retry: &Retry, number: u32| {
+                self.places[number as usize].open.iter().any(|open| open.run == retry.run)
+            };
+            outcome.retried = finish.retry.zip(task).is_some_and(|(retry, number)| is_open(&retry, number));
+            return outcome;
+        };
         if let Some(retry) = &finish.retry {
             self.note(number, finish.entry(retry));
             self.change(number, |record| record.schedule = record.schedule.with_run_retried());

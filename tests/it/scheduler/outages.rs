@@ -1,6 +1,8 @@
 //! Stores that are down, and answers that don't come back.
 
-use asyncz::RunStatus::{Coalesced, Succeeded};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use asyncz::RunStatus::{Coalesced, Failed, Succeeded};
 use asyncz::testing::{Fault, FaultyStore, StoreCall, TestClock};
 use asyncz::{AsynczConfig, Error, EventMask, RunFilter, Scheduler, Store, Task, TaskUpdate};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -84,6 +86,24 @@ async fn an_end_that_could_not_be_written_is_written_later() {
     clock.advance(seconds(8)).await;
 
     assert_eq!(history(&scheduler, "t").await[0], (Succeeded, 10));
+}
+
+#[tokio::test]
+async fn a_retry_whose_answer_was_lost_is_made_all_the_same() {
+    static ATTEMPTS: AtomicUsize = AtomicUsize::new(0);
+    async fn fails_at_first() -> Result<(), &'static str> {
+        if ATTEMPTS.fetch_add(1, Ordering::SeqCst) == 0 { Err("not yet") } else { Ok(()) }
+    }
+    let (clock, store, scheduler) = faulty().await;
+    store.inject(Fault::lost_answer("connection reset").on(StoreCall::Finish).times(1));
+    let task = Task::from_fn("fails_at_first", fails_at_first).id("t").at(noon_and(10));
+    scheduler.add_task(task.retries(1)).await.unwrap();
+
+    clock.advance(seconds(30)).await;
+
+    assert_eq!(history(&scheduler, "t").await, [(Failed, 10), (Succeeded, 10)]);
+    // Nothing of it is left to be waited for.
+    assert!(matches!(scheduler.get_task("t").await, Err(Error::TaskNotFound { .. })));
 }
 
 #[tokio::test]
