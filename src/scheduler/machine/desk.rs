@@ -19,6 +19,8 @@ pub(super) struct Desk {
     pub(super) is_finishing: bool,
     /// The store failed: ends are not written before then.
     pub(super) finish_after: Option<DateTime<Utc>>,
+    /// What is written now may have been written before, and what that has changed was never told.
+    pub(super) finishes_again: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -101,6 +103,7 @@ impl Desk {
         self.ends = ends;
         self.is_finishing = false;
         self.finish_after = Some(again);
+        self.finishes_again = true;
     }
 
     pub(super) fn is_quiet(&self) -> bool {

@@ -411,8 +411,9 @@ impl Machine {
         outcomes: &[FinishOutcome],
         now: DateTime<Utc>,
     ) {
-        self.desk(store).is_finishing = false;
-        if outcomes.iter().any(|outcome| outcome.makes_room) {
+        let desk = self.desk(store);
+        desk.is_finishing = false;
+        if std::mem::take(&mut desk.finishes_again) || outcomes.iter().any(|outcome| outcome.makes_room) {
             self.look(store);
         }
         for (finish, outcome) in ends.iter().zip(outcomes) {

@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use asyncz::RunStatus::{Coalesced, Failed, Succeeded};
 use asyncz::testing::{Fault, FaultyStore, StoreCall, TestClock};
-use asyncz::{AsynczConfig, Error, EventMask, RunFilter, Scheduler, Store, Task, TaskUpdate};
+use asyncz::{
+    AsynczConfig, DateTrigger, Error, EventMask, OrTrigger, Overlap, RunFilter, Scheduler, Store, Task,
+    TaskUpdate, Trigger,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{NOON, Notes, at_noon, history, ninety_seconds, nothing, seconds};
@@ -104,6 +107,19 @@ async fn a_retry_whose_answer_was_lost_is_made_all_the_same() {
     assert_eq!(history(&scheduler, "t").await, [(Failed, 10), (Succeeded, 10)]);
     // Nothing of it is left to be waited for.
     assert!(matches!(scheduler.get_task("t").await, Err(Error::TaskNotFound { .. })));
+}
+
+#[tokio::test]
+async fn what_waits_for_a_place_is_let_in_though_the_answer_was_lost() {
+    let (clock, store, scheduler) = faulty().await;
+    let dates = [10, 20].map(|at| Box::new(DateTrigger::at(noon_and(at))) as Box<dyn Trigger>);
+    let task = Task::from_fn("ninety_seconds", ninety_seconds).id("t").overlap(Overlap::Queue);
+    scheduler.add_task(task.trigger(OrTrigger::new(dates).unwrap())).await.unwrap();
+    store.inject(Fault::lost_answer("connection reset").on(StoreCall::Finish).times(1));
+
+    clock.advance(seconds(200)).await;
+
+    assert_eq!(history(&scheduler, "t").await, [(Succeeded, 10), (Succeeded, 20)]);
 }
 
 #[tokio::test]
