@@ -143,7 +143,7 @@ impl Shared {
     ) -> Result<(), Error> {
         let store = self.known_store(alias)?;
         let edits: Vec<_> = additions.iter().map(|new| Edit::Insert(new.record.clone())).collect();
-        let outcomes = store.put(&edits).await.map_err(|source| failed(alias, source))?;
+        let outcomes = self.put(alias, &*store, &edits).await.map_err(|source| failed(alias, source))?;
         let mut replacing = Vec::new();
         let mut taken = None;
         for (Addition { record, replace }, outcome) in additions.into_iter().zip(outcomes) {
@@ -157,7 +157,7 @@ impl Shared {
             return Err(Error::ConflictId { id: taken.id().clone(), store: alias.to_string() });
         }
         for record in replacing {
-            let kind = replace(&*store, alias, &record).await?;
+            let kind = self.replace(&*store, alias, &record).await?;
             done.push((alias.clone(), record, kind));
         }
         Ok(())
@@ -167,19 +167,35 @@ impl Shared {
     async fn undo(&self, done: &[Done]) {
         for (alias, record, _) in done.iter().filter(|(.., kind)| *kind == EventMask::TASK_ADDED) {
             let Some(store) = self.store(alias) else { continue };
-            if let Err(error) = store.put(&[Edit::Delete(record.id().clone())]).await {
+            if let Err(error) = self.put(alias, &*store, &[Edit::Delete(record.id().clone())]).await {
                 let task = tracing::field::display(record.id());
                 tracing::error!(target: "asyncz.stores", store = &**alias, task, %error, "the task was added alone");
             }
         }
     }
 
-    fn tell_of(&self, done: &[Done]) {
-        let mut last: Option<&Arc<str>> = None;
-        for (alias, record, kind) in done {
-            if last.replace(alias) != Some(alias) {
-                self.changed(alias);
+    /// Puts a task in the place of the one of its id, or adds it where that is gone by now; answers which.
+    async fn replace(
+        &self,
+        store: &dyn Store,
+        alias: &Arc<str>,
+        record: &TaskRecord,
+    ) -> Result<EventMask, Error> {
+        let failed = |source| failed(alias, source);
+        loop {
+            let known = store.load(std::slice::from_ref(record.id())).await.map_err(failed)?.pop().flatten();
+            let (edit, kind) = match known {
+                None => (Edit::Insert(record.clone()), EventMask::TASK_ADDED),
+                Some(known) => (Edit::Replace(replacement(&known, record)), EventMask::TASK_MODIFIED),
+            };
+            if self.put(alias, store, &[edit]).await.map_err(failed)? == [EditOutcome::Done] {
+                return Ok(kind);
             }
+        }
+    }
+
+    fn tell_of(&self, done: &[Done]) {
+        for (alias, record, kind) in done {
             if self.heard_events().contains(*kind) {
                 let now = self.clock().now();
                 self.emit(&Event::new(*kind, now).alias(alias).task(record.id()));
@@ -199,19 +215,4 @@ fn check_state(task: &Task, setup: &Setup) -> Result<(), Error> {
         StartProblem::new(task.label(), message)
     };
     Err(Error::Start { problems: missing.into_iter().map(problem).collect() })
-}
-
-/// Puts a task in the place of the one of its id, or adds it where that is gone by now; answers which.
-async fn replace(store: &dyn Store, alias: &Arc<str>, record: &TaskRecord) -> Result<EventMask, Error> {
-    let failed = |source| failed(alias, source);
-    loop {
-        let known = store.load(std::slice::from_ref(record.id())).await.map_err(failed)?.pop().flatten();
-        let (edit, kind) = match known {
-            None => (Edit::Insert(record.clone()), EventMask::TASK_ADDED),
-            Some(known) => (Edit::Replace(replacement(&known, record)), EventMask::TASK_MODIFIED),
-        };
-        if store.put(&[edit]).await.map_err(failed)? == [EditOutcome::Done] {
-            return Ok(kind);
-        }
-    }
 }

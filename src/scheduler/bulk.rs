@@ -35,9 +35,9 @@ impl Scheduler {
         for (alias, store) in stores {
             let tasks = store.query(Query::All).await.map_err(|source| failed(&alias, source))?;
             let edits: Vec<_> = tasks.iter().map(|task| Edit::Delete(task.id().clone())).collect();
-            let outcomes = store.put(&edits).await.map_err(|source| failed(&alias, source))?;
+            let put = self.shared.put(&alias, &*store, &edits).await;
+            let outcomes = put.map_err(|source| failed(&alias, source))?;
             removed += outcomes.iter().filter(|outcome| **outcome == EditOutcome::Done).count();
-            self.shared.changed(&alias);
         }
         let event = Event::new(EventMask::ALL_TASKS_REMOVED, self.shared.clock().now());
         self.shared.emit(&Event { alias: asked.only, ..event });

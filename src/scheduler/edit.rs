@@ -203,13 +203,12 @@ impl Scheduler {
         loop {
             let (alias, store, known) = self.find(id.clone()).await?;
             let Some(changed) = change(&known)? else { return Ok(()) };
-            let outcome =
-                store.put(&[Edit::Replace(changed)]).await.map_err(|source| failed(&alias, source))?;
+            let put = self.shared.put(&alias, &*store, &[Edit::Replace(changed)]).await;
+            let outcome = put.map_err(|source| failed(&alias, source))?;
             match outcome[..] {
                 [EditOutcome::Conflict] => {}
                 [EditOutcome::NotFound] => return Err(Error::TaskNotFound { id }),
                 _ => {
-                    self.shared.changed(&alias);
                     let now = self.shared.clock().now();
                     self.shared.emit(&Event::new(EventMask::TASK_MODIFIED, now).alias(&alias).task(&id));
                     return Ok(());

@@ -19,7 +19,7 @@ use crate::Error;
 use crate::clock::Clock;
 use crate::events::{Bus, Event, EventMask};
 use crate::executors::Executor;
-use crate::stores::Store;
+use crate::stores::{Edit, EditOutcome, Store, StoreError};
 use crate::task::{Handler, Handlers, Run, RunId, Task, TaskRecord, Ticket};
 
 /// See the [module](self).
@@ -81,6 +81,18 @@ impl LiveRuns {
 
     pub(super) fn clear(&mut self) {
         self.0.clear();
+    }
+}
+
+/// Tells the driver that tasks of a store have changed, when it is dropped.
+struct Changing<'a> {
+    shared: &'a Shared,
+    store: &'a Arc<str>,
+}
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        self.shared.changed(self.store);
     }
 }
 
@@ -261,6 +273,18 @@ impl Shared {
     /// Tells the driver that tasks of a store have changed.
     pub(super) fn changed(&self, store: &Arc<str>) {
         self.mailbox.changed(store, self.clock().busy());
+    }
+
+    /// Writes edits to a store. The driver looks at them whatever becomes of the answer: the store may have done what it
+    /// could not tell, and who asked may wait no longer.
+    pub(super) async fn put(
+        &self,
+        alias: &Arc<str>,
+        store: &dyn Store,
+        edits: &[Edit],
+    ) -> Result<Vec<EditOutcome>, StoreError> {
+        let _changing = Changing { shared: self, store: alias };
+        store.put(edits).await
     }
 
     pub(super) fn emit(&self, event: &Event) {

@@ -85,12 +85,11 @@ impl Scheduler {
             return Ok(());
         }
         let (alias, store, _) = self.find(id.clone()).await?;
-        let outcome =
-            store.put(&[Edit::Delete(id.clone())]).await.map_err(|source| failed(&alias, source))?;
+        let put = self.shared.put(&alias, &*store, &[Edit::Delete(id.clone())]).await;
+        let outcome = put.map_err(|source| failed(&alias, source))?;
         if outcome == [EditOutcome::NotFound] {
             return Err(Error::TaskNotFound { id });
         }
-        self.shared.changed(&alias);
         let now = self.shared.clock().now();
         self.shared.emit(&Event::new(EventMask::TASK_REMOVED, now).alias(&alias).task(&id));
         Ok(())

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Scheduler;
 use super::tasks::failed;
+use super::{Scheduler, Shared};
 use crate::Error;
 use crate::error::StartProblem;
 use crate::events::{Event, EventMask};
@@ -134,7 +134,7 @@ impl Scheduler {
         self.shared.require_running()?;
         loop {
             let entries = self.entries(&json, replace_existing).await?;
-            match write(&entries).await? {
+            match write(&self.shared, &entries).await? {
                 Written::All => return Ok(self.tell_imported(&entries)),
                 Written::Lost(..) if replace_existing => {}
                 Written::Lost(store, id) => return Err(Error::ConflictId { id, store: store.to_string() }),
@@ -208,7 +208,6 @@ impl Scheduler {
     fn tell_imported(&self, entries: &Entries) -> usize {
         let now = self.shared.clock().now();
         for (alias, (_, entries)) in entries {
-            self.shared.changed(alias);
             for Entry { record, known } in entries {
                 let kind = if known.is_some() { EventMask::TASK_MODIFIED } else { EventMask::TASK_ADDED };
                 self.shared.emit(&Event::new(kind, now).alias(alias).task(record.id()));
@@ -264,7 +263,7 @@ fn in_its_place(imported: TaskRecord, known: Option<&TaskRecord>) -> TaskRecord 
 }
 
 /// Writes all entries. Where one can't be written, those before it are taken back.
-async fn write(entries: &Entries) -> Result<Written, Error> {
+async fn write(shared: &Shared, entries: &Entries) -> Result<Written, Error> {
     let mut done: Vec<(&Arc<str>, &Arc<dyn Store>, &Entry)> = Vec::new();
     let mut lost = Ok(Written::All);
     for (alias, (store, entries)) in entries {
@@ -273,7 +272,7 @@ async fn write(entries: &Entries) -> Result<Written, Error> {
             Some(_) => Edit::Replace(entry.record.clone()),
         };
         let edits: Vec<_> = entries.iter().map(edit).collect();
-        match store.put(&edits).await {
+        match shared.put(alias, &**store, &edits).await {
             Err(source) => lost = Err(failed(alias, source)),
             Ok(outcomes) => {
                 for (entry, outcome) in entries.iter().zip(outcomes) {
@@ -292,17 +291,22 @@ async fn write(entries: &Entries) -> Result<Written, Error> {
     }
     if !matches!(lost, Ok(Written::All)) {
         for (alias, store, entry) in done {
-            take_back(&**store, entry).await.map_err(|source| failed(alias, source))?;
+            take_back(shared, alias, &**store, entry).await.map_err(|source| failed(alias, source))?;
         }
     }
     lost
 }
 
 /// Puts things as they were before an entry was written.
-async fn take_back(store: &dyn Store, entry: &Entry) -> Result<(), crate::StoreError> {
+async fn take_back(
+    shared: &Shared,
+    alias: &Arc<str>,
+    store: &dyn Store,
+    entry: &Entry,
+) -> Result<(), crate::StoreError> {
     let id = entry.record.id();
     let Some(known) = &entry.known else {
-        return store.put(&[Edit::Delete(id.clone())]).await.map(drop);
+        return shared.put(alias, store, &[Edit::Delete(id.clone())]).await.map(drop);
     };
     loop {
         let Some(now) = store.load(std::slice::from_ref(id)).await?.pop().flatten() else { return Ok(()) };
@@ -310,7 +314,7 @@ async fn take_back(store: &dyn Store, entry: &Entry) -> Result<(), crate::StoreE
             Schedule { version: now.schedule.version + 1, running: now.schedule.running, ..known.schedule };
         let before =
             TaskRecord { definition: known.definition.clone(), schedule, waiting: now.waiting, key: now.key };
-        if store.put(&[Edit::Replace(before)]).await? != [EditOutcome::Conflict] {
+        if shared.put(alias, store, &[Edit::Replace(before)]).await? != [EditOutcome::Conflict] {
             return Ok(());
         }
     }

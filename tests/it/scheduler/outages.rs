@@ -123,6 +123,18 @@ async fn what_waits_for_a_place_is_let_in_though_the_answer_was_lost() {
 }
 
 #[tokio::test]
+async fn an_edit_whose_answer_was_lost_is_noticed() {
+    let (clock, store, scheduler) = faulty().await;
+    store.inject(Fault::lost_answer("connection reset").on(StoreCall::Put).times(1));
+
+    let error = scheduler.add_task(every_ten_seconds("t")).await.unwrap_err();
+
+    assert!(matches!(error, Error::Store { .. }), "{error}");
+    clock.advance(seconds(10)).await;
+    assert_eq!(history(&scheduler, "t").await, [(Succeeded, 10)]);
+}
+
+#[tokio::test]
 async fn a_date_that_is_running_is_not_run_again_when_its_task_is_resumed() {
     let (clock, _store, scheduler) = faulty().await;
     let task = Task::from_fn("ninety_seconds", ninety_seconds).id("t").at(noon_and(10));
