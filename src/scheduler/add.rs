@@ -129,6 +129,7 @@ impl Shared {
             self.known_executor(&record.definition.executor)?;
             self.add_handler(task.handler);
             self.share_names(&mut record);
+            record.schedule.version = self.first_version();
             Ok((task.store, Addition { record, replace: task.replace_existing == Some(true) }))
         });
         additions.collect()

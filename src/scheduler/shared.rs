@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::events::{Bus, Event, EventMask};
 use crate::executors::Executor;
 use crate::stores::{Edit, EditOutcome, Store, StoreError};
-use crate::task::{Handler, Handlers, Run, RunId, Task, TaskRecord, Ticket};
+use crate::task::{Handler, Handlers, Run, RunId, Task, TaskRecord, Ticket, digest};
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -285,6 +285,12 @@ impl Shared {
     ) -> Result<Vec<EditOutcome>, StoreError> {
         let _changing = Changing { shared: self, store: alias };
         store.put(edits).await
+    }
+
+    /// The version of a task that is added: unlike those of all others that had its id, so that nothing that was planned
+    /// from one of them is written to it.
+    pub(super) fn first_version(&self) -> u64 {
+        digest(self.run_id_by_hand().to_string().as_bytes()) >> 16
     }
 
     pub(super) fn emit(&self, event: &Event) {

@@ -177,6 +177,7 @@ async fn put(
 ) -> Result<Vec<Event>, Error> {
     let Entry { store: alias, mut record, replace, declared, .. } = entry;
     shared.share_names(&mut record);
+    record.schedule.version = shared.first_version();
     let failed = |source| Error::Store { store: alias.clone(), source };
     let event = |kind| Event::new(kind, now).alias(&alias).task(record.id());
     loop {

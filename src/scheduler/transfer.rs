@@ -152,7 +152,10 @@ impl Scheduler {
             if known.is_some() && !replace_existing {
                 return Err(Error::ConflictId { id: record.id().clone(), store: alias.to_string() });
             }
-            let record = in_its_place(record, known.as_ref());
+            let mut record = in_its_place(record, known.as_ref());
+            if known.is_none() {
+                record.schedule.version = self.shared.first_version();
+            }
             entries.entry(alias).or_insert_with(|| (store, Vec::new())).1.push(Entry { record, known });
         }
         Ok(entries)

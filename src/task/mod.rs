@@ -41,6 +41,7 @@ pub(crate) use handler::{BlockingCall, BoxFuture, Call, Handler, Outcome, in_wor
 pub(crate) use id::Ticket;
 pub(crate) use mistake::Mistake;
 pub(crate) use options::{Options, option_methods};
+pub(crate) use record::digest;
 pub(crate) use registry::declared_tasks;
 pub(crate) use report::{Ended, Report, Reports};
 

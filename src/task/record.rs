@@ -134,7 +134,8 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
 /// Where a task's schedule stands. Every claim, finish and edit adds one to `version`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schedule {
-    /// The number of changes so far; what compare-and-swap compares.
+    /// One more with each change; what compare-and-swap compares. It begins anywhere, so that what was read of a task that
+    /// is deleted meanwhile changes nothing of its successor.
     pub version: u64,
     /// The number of triggers the task has had before this one.
     pub generation: u32,

@@ -135,6 +135,17 @@ async fn an_edit_whose_answer_was_lost_is_noticed() {
 }
 
 #[tokio::test]
+async fn what_is_planned_from_a_deleted_task_changes_nothing_of_its_successor() {
+    let (_clock, store, scheduler) = faulty().await;
+    let version = async || store.load(&["t".into()]).await.unwrap()[0].as_ref().unwrap().schedule.version;
+    scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+    let first = version().await;
+    scheduler.delete_task("t").await.unwrap();
+    scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+    assert_ne!(version().await, first);
+}
+
+#[tokio::test]
 async fn a_date_that_is_running_is_not_run_again_when_its_task_is_resumed() {
     let (clock, _store, scheduler) = faulty().await;
     let task = Task::from_fn("ninety_seconds", ninety_seconds).id("t").at(noon_and(10));
