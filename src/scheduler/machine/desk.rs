@@ -71,6 +71,14 @@ impl Desk {
         self.end_cycle(Some(again));
     }
 
+    /// Looks again at once, and writes what waits to be written.
+    pub(super) fn wait_no_longer(&mut self, now: DateTime<Utc>) {
+        self.finish_after = None;
+        if let Cycle::Resting(Some(until)) = &mut self.cycle {
+            *until = now.min(*until);
+        }
+    }
+
     /// Begins nothing new from here on. Ends that wait for a store that failed are written now or never.
     pub(super) fn leave(&mut self) {
         self.is_leaving = true;

@@ -8,7 +8,7 @@ use super::action::{Action, Dispatch};
 use super::{ABORT_GRACE, Machine};
 use crate::clock::after;
 use crate::stores::RunEnd;
-use crate::task::{Ended, Report, RunId, RunStatus, Ticket};
+use crate::task::{Ended, Report, RunId, RunStatus};
 
 impl Machine {
     /// Tells a run to stop, and aborts it if it goes on. One that has not started never will.
@@ -20,22 +20,6 @@ impl Machine {
         } else if let Some(ticket) = self.running.find(run) {
             self.actions.push_back(Action::Cancel(vec![ticket]));
             self.aborts.insert((after(now, ABORT_GRACE), run, ticket));
-        }
-    }
-
-    /// Aborts the runs that were told to stop and go on.
-    pub(super) fn abort_due(&mut self, now: DateTime<Utc>) {
-        if self.aborts.is_empty() {
-            return;
-        }
-        let later = self.aborts.split_off(&(now, RunId::LAST, Ticket::LAST));
-        let due = std::mem::replace(&mut self.aborts, later).into_iter();
-        let going_on: Vec<_> = due
-            .filter(|(_, run, ticket)| self.running.contains(*ticket, *run))
-            .map(|(_, _, ticket)| ticket)
-            .collect();
-        if !going_on.is_empty() {
-            self.actions.push_back(Action::Abort(going_on));
         }
     }
 

@@ -17,6 +17,7 @@ mod input;
 mod overlap;
 mod plan;
 mod running;
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub(crate) use plan::{plan_by_hand, plan_missed};
 
 use desk::Desk;
 use running::{Running, RunningRuns};
+use waits::start_time;
 
 /// How many due tasks one question asks for: the first of a herd run while the next are being decided.
 const BATCH: usize = 200;
@@ -49,6 +51,8 @@ pub(crate) const ABORT_GRACE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Machine {
     run_ids: RunIds,
+    /// The last time that was heard.
+    heard_at: Option<DateTime<Utc>>,
     /// Nothing will start any more.
     is_stopping: bool,
     store_retry_interval: Duration,
@@ -87,6 +91,7 @@ impl Machine {
     pub(crate) fn new(boot: u64, store_retry_interval: Duration) -> Self {
         Self {
             run_ids: RunIds { boot, so_far: 0 },
+            heard_at: None,
             is_stopping: false,
             store_retry_interval,
             deciding_since: None,
@@ -103,6 +108,7 @@ impl Machine {
 
     /// Hears what happened.
     pub(crate) fn handle(&mut self, input: Input, now: DateTime<Utc>) {
+        self.notice(now);
         match input {
             Input::StoreAdded(store) => {
                 self.desks.insert(store.clone(), Desk::default());
@@ -134,6 +140,7 @@ impl Machine {
 
     /// Starts what is due by `now`.
     pub(crate) fn handle_timeout(&mut self, now: DateTime<Utc>) {
+        self.notice(now);
         self.abort_due(now);
         if self.begins_at.is_some_and(|begin| begin <= now) {
             self.begin(now);
@@ -503,20 +510,4 @@ impl Machine {
         }
         self.desks.get_mut(store).expect("it was put in just now")
     }
-}
-
-/// When a run starts: when it was due, and as much later as its task's jitter says.
-fn start_time(dispatch: &Dispatch, definition: &TaskDefinition) -> DateTime<Utc> {
-    let Dispatch { occurrence, .. } = dispatch;
-    let jitter = definition.rules.jitter;
-    if occurrence.by_hand || jitter.is_zero() {
-        return occurrence.due;
-    }
-    let delay = crate::triggers::jitter::delay(
-        definition.id.as_str(),
-        occurrence.due,
-        jitter,
-        definition.trigger.end(),
-    );
-    after(occurrence.due, delay)
 }

@@ -1,12 +1,15 @@
 //! Stores that are down, and answers that don't come back.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use asyncz::RunStatus::{Coalesced, Failed, Succeeded};
 use asyncz::testing::{Fault, FaultyStore, StoreCall, TestClock};
 use asyncz::{
-    AsynczConfig, DateTrigger, Error, EventMask, OrTrigger, Overlap, RunFilter, Scheduler, Store, Task,
-    TaskUpdate, Trigger,
+    AsynczConfig, Busy, Clock, DateTrigger, Error, EventMask, OrTrigger, Overlap, RunFilter, Scheduler,
+    Store, Task, TaskUpdate, Trigger,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -172,4 +175,54 @@ async fn who_sets_a_task_back_gets_other_occurrences() {
     let runs = scheduler.runs(RunFilter::new()).await.unwrap();
     let generations: Vec<_> = runs.iter().rev().map(|run| run.occurrence.generation).collect();
     assert_eq!(generations, [0, 1, 1]);
+}
+
+/// A clock of tests that can be set back.
+#[derive(Clone, Debug)]
+struct Settable(TestClock, Arc<AtomicI64>);
+
+impl Settable {
+    fn back(&self) -> TimeDelta {
+        TimeDelta::seconds(self.1.load(Ordering::SeqCst))
+    }
+}
+
+impl Clock for Settable {
+    fn now(&self) -> DateTime<Utc> {
+        self.0.now() - self.back()
+    }
+
+    fn sleep_until(&self, deadline: DateTime<Utc>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        // As the system's clock does, so that it is noticed that it was set.
+        let longest = self.now() + TimeDelta::seconds(30);
+        self.0.sleep_until(deadline.min(longest) + self.back())
+    }
+
+    fn granularity(&self) -> Duration {
+        self.0.granularity()
+    }
+
+    fn busy(&self) -> Busy {
+        self.0.busy()
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_keeps_no_store_waiting() {
+    let (store, clock) = (FaultyStore::in_memory(), Settable(TestClock::at(NOON), Arc::default()));
+    let config = asking_again(AsynczConfig::new().clock(clock.clone())).without_registry();
+    let scheduler = config.store("default", store.clone()).scheduler();
+    scheduler.start().await.unwrap();
+    let retried = Task::from_fn("fails", async || Err::<(), _>("no")).id("retried").at(noon_and(10));
+    scheduler.add_task(retried.retries(1).retry_backoff(seconds(15))).await.unwrap();
+    scheduler.add_task(Task::from_fn("nothing", nothing).id("t").at(noon_and(11))).await.unwrap();
+    clock.0.advance(seconds(10)).await;
+    store.inject(Fault::error("connection refused").on(StoreCall::Finish).times(1));
+    clock.0.advance(seconds(1)).await;
+
+    clock.1.store(3_600, Ordering::SeqCst);
+    clock.0.advance(seconds(60)).await;
+
+    assert_eq!(history(&scheduler, "t").await, [(Succeeded, 11)]);
+    assert_eq!(history(&scheduler, "retried").await, [(Failed, 10), (Failed, 10)]);
 }
