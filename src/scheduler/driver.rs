@@ -236,7 +236,7 @@ impl Calls {
 }
 
 /// A store's answer to a question.
-async fn answer(store: Option<Arc<dyn Store>>, question: Question, handlers: Handlers) -> Answer {
+pub(super) async fn answer(store: Option<Arc<dyn Store>>, question: Question, handlers: Handlers) -> Answer {
     let store = store.ok_or_else(|| StoreError::new("the store was removed"));
     match question {
         Question::FindDue { now, limit } => {

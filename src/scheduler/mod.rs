@@ -25,6 +25,8 @@ mod settings;
 mod setup;
 mod shared;
 mod shutdown;
+#[cfg(feature = "testing")]
+mod simulated;
 mod snapshot;
 mod startup;
 mod tasks;
@@ -47,6 +49,8 @@ pub use machine::RunCounts;
 pub use scope::Scope;
 pub use settings::Settings;
 pub(crate) use settings::chosen;
+#[cfg(feature = "testing")]
+pub(crate) use simulated::{Deed, Heard, Simulated};
 pub use snapshot::{TaskFilter, TaskSnapshot, TaskSort, TaskState};
 pub use timeline::TimelineEntry;
 pub use transfer::TaskImport;

@@ -109,6 +109,11 @@ pub(super) struct Progress {
 
 impl Shared {
     pub(super) fn new() -> Arc<Self> {
+        Self::named(RunId::boot())
+    }
+
+    /// `boot` tells its runs by hand from those of all other schedulers.
+    pub(super) fn named(boot: u64) -> Arc<Self> {
         Arc::new(Self {
             setup: Mutex::new(Setup::default()),
             bus: Arc::new(Bus::new()),
@@ -125,7 +130,7 @@ impl Shared {
             handlers: RwLock::default(),
             live: Mutex::default(),
             state: AtomicU8::new(State::Stopped as u8),
-            boot: RunId::boot(),
+            boot,
             runs_by_hand: AtomicU64::new(0),
         })
     }

@@ -59,13 +59,18 @@ const ENTRIES_IN_ALL: usize = 100_000;
 impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
+        Self::keeping(ENTRIES_A_TASK, ENTRIES_IN_ALL)
+    }
+
+    /// An empty store whose history has so many entries of each task, and so many in all.
+    pub(crate) fn keeping(a_task: usize, in_all: usize) -> Self {
         Self {
             kept: Mutex::new(Kept {
                 places: Vec::new(),
                 numbers: HashMap::new(),
                 free: Vec::new(),
                 agenda: Agenda::default(),
-                history: History::new(ENTRIES_A_TASK, ENTRIES_IN_ALL),
+                history: History::new(a_task, in_all),
                 orphans: FxHashMap::default(),
             }),
         }

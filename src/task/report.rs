@@ -9,7 +9,7 @@ use super::id::{RunId, Ticket};
 use crate::clock::Busy;
 
 /// How a run ended.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Report {
     pub(crate) run: RunId,
     pub(crate) ticket: Ticket,
@@ -19,7 +19,7 @@ pub(crate) struct Report {
 }
 
 /// The ways for a run to end.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Ended {
     Returned(Outcome),
     Panicked(String),

@@ -1,13 +1,15 @@
-//! For tests: a clock that moves only when it is told to, a store that fails on command, and the promises of an executor
-//! as a suite.
+//! For tests: a clock that moves only when it is told to, a store that fails on command, schedulers from a seed, and the
+//! promises of an executor as a suite.
 
 mod clock;
 mod conformance;
 #[doc(hidden)]
 pub mod executor_cases;
 mod faulty_store;
+mod simulation;
 
 pub use clock::TestClock;
 #[doc(inline)]
 pub use conformance::executor_conformance;
 pub use faulty_store::{Fault, FaultyStore, StoreCall};
+pub use simulation::{Invariant, Simulation, SimulationError, SimulationReport};

@@ -6,5 +6,6 @@ mod executors;
 mod lifespan;
 mod macros;
 mod scheduler;
+mod simulation;
 mod tidy;
 mod triggers;

@@ -1,0 +1,272 @@
+//! Stores that break one promise each: the simulation must find every one of them out, or it proves nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use asyncz::stores::{Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Query};
+use asyncz::testing::Invariant::{self, *};
+use asyncz::testing::Simulation;
+use asyncz::{
+    Handlers, MemoryStore, RunFilter, RunId, RunRecord, Store, StoreError, TaskId, TaskRecord, async_trait,
+};
+use chrono::{DateTime, Utc};
+
+/// A promise to break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// A claim is won only from the version that it was planned from.
+    ClaimIsSwap,
+    /// A claim writes its runs with the schedule.
+    ClaimWritesRuns,
+    /// A claim writes all of its runs.
+    ClaimIsOneStep,
+    /// A claim is lost where the task is gone.
+    ClaimNeedsTask,
+    /// A claim that is written is won.
+    WrittenIsWon,
+    /// Each claim is answered.
+    AllClaimsAnswered,
+    /// The end of a run counts it down.
+    FinishCountsDown,
+    /// The end of a run counts it down once, however often it is told.
+    FinishCountsOnce,
+    /// The end of a run is written.
+    FinishWritesEnd,
+    /// The end of a run writes the run that tries it again.
+    FinishWritesRetry,
+    /// A finish that is asked again says the same.
+    FinishAnswersAgain,
+    /// Paused tasks are not due.
+    PausedIsNotDue,
+    /// All due tasks are found.
+    DueIsFound,
+    /// It says when the next task is due.
+    NextDueIsKnown,
+    /// An edit is done only from the version that it was planned from.
+    EditIsSwap,
+    /// An edit that is done is kept.
+    EditIsKept,
+    /// A deleted task is gone.
+    DeletedIsGone,
+    /// An id is taken once.
+    IdIsTakenOnce,
+    /// None; but it takes a runtime.
+    None,
+}
+
+/// A store that breaks one promise.
+#[derive(Debug)]
+pub(super) struct Mutant {
+    store: MemoryStore,
+    broken: Broken,
+    calls: AtomicUsize,
+    /// What was found by run, to tell what is asked again.
+    finished: Mutex<BTreeSet<RunId>>,
+}
+
+impl Mutant {
+    pub(super) fn new(broken: Broken) -> Self {
+        Self { store: MemoryStore::new(), broken, calls: AtomicUsize::new(0), finished: Mutex::default() }
+    }
+
+    fn every(&self, calls: usize) -> bool {
+        self.calls.fetch_add(1, Ordering::Relaxed) % calls == calls - 1
+    }
+
+    async fn known(&self, id: &TaskId) -> Option<TaskRecord> {
+        self.store.load(std::slice::from_ref(id)).await.unwrap().pop().flatten()
+    }
+
+    async fn change(&self, id: &TaskId, change: impl FnOnce(&mut TaskRecord)) {
+        let Some(mut record) = self.known(id).await else { return };
+        record.schedule.version += 1;
+        change(&mut record);
+        self.store.put(&[Edit::Replace(record)]).await.unwrap();
+    }
+
+    async fn claim_one(&self, mut claim: Claim) -> ClaimOutcome {
+        let known = self.known(&claim.definition.id).await;
+        match self.broken {
+            Broken::ClaimIsSwap => {
+                if let Some(known) = &known {
+                    claim.schedule.version = known.schedule.version + 1;
+                }
+            }
+            Broken::ClaimWritesRuns => claim.decisions.clear(),
+            Broken::ClaimIsOneStep => claim.decisions.truncate(1),
+            Broken::ClaimNeedsTask if known.is_none() => return ClaimOutcome::Won { removed: false },
+            _ => {}
+        }
+        let outcome = self.store.claim(&[claim]).await.unwrap()[0];
+        if self.broken == Broken::WrittenIsWon && self.every(10) { ClaimOutcome::Lost } else { outcome }
+    }
+
+    async fn finish_one(&self, mut end: Finish) -> FinishOutcome {
+        let (id, run, retried) = (end.definition.id.clone(), end.run, end.retry.is_some());
+        let is_again = !self.finished.lock().unwrap().insert(run);
+        match self.broken {
+            Broken::FinishWritesEnd if self.every(5) => {
+                return FinishOutcome { retried, makes_room: false, removed: false };
+            }
+            Broken::FinishWritesRetry => end.retry = None,
+            _ => {}
+        }
+        let mut outcome = self.store.finish(&[end]).await.unwrap()[0];
+        match self.broken {
+            Broken::FinishCountsDown if !retried => {
+                self.change(&id, |task| task.schedule.running += 1).await;
+            }
+            Broken::FinishCountsOnce if is_again => {
+                self.change(&id, |task| {
+                    task.schedule.running = task.schedule.running.saturating_sub(1);
+                })
+                .await;
+            }
+            Broken::FinishWritesRetry => outcome.retried = retried,
+            Broken::FinishAnswersAgain if is_again => outcome.retried = false,
+            _ => {}
+        }
+        outcome
+    }
+
+    async fn edit_one(&self, mut edit: Edit) -> EditOutcome {
+        match (self.broken, &mut edit) {
+            (Broken::EditIsSwap, Edit::Replace(record)) => {
+                if let Some(known) = self.known(record.id()).await {
+                    record.schedule.version = known.schedule.version + 1;
+                }
+            }
+            (Broken::EditIsKept, Edit::Replace(record)) if record.schedule.paused => {
+                return EditOutcome::Done;
+            }
+            (Broken::DeletedIsGone, Edit::Delete(_)) => return EditOutcome::Done,
+            (Broken::IdIsTakenOnce, Edit::Insert(record)) => {
+                self.store.put(&[Edit::Delete(record.id().clone())]).await.unwrap();
+            }
+            _ => {}
+        }
+        self.store.put(&[edit]).await.unwrap()[0]
+    }
+}
+
+#[async_trait]
+impl Store for Mutant {
+    async fn start(&self) -> Result<(), StoreError> {
+        self.store.start().await
+    }
+
+    async fn shutdown(&self) -> Result<(), StoreError> {
+        self.store.shutdown().await
+    }
+
+    async fn put(&self, edits: &[Edit]) -> Result<Vec<EditOutcome>, StoreError> {
+        let mut outcomes = Vec::new();
+        for edit in edits {
+            outcomes.push(self.edit_one(edit.clone()).await);
+        }
+        Ok(outcomes)
+    }
+
+    async fn load(&self, ids: &[TaskId]) -> Result<Vec<Option<TaskRecord>>, StoreError> {
+        self.store.load(ids).await
+    }
+
+    async fn query(&self, query: Query) -> Result<Vec<TaskRecord>, StoreError> {
+        let mut found = self.store.query(query.clone()).await?;
+        if let Query::Due { .. } = query {
+            match self.broken {
+                Broken::PausedIsNotDue => {
+                    let all = self.store.query(Query::All).await?;
+                    found.extend(all.into_iter().filter(|task| task.schedule.paused));
+                }
+                Broken::DueIsFound => drop(found.pop()),
+                Broken::None => drop(tokio::spawn(async {}).await),
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    async fn claim(&self, claims: &[Claim]) -> Result<Vec<ClaimOutcome>, StoreError> {
+        let mut outcomes = Vec::new();
+        for claim in claims {
+            outcomes.push(self.claim_one(claim.clone()).await);
+        }
+        if self.broken == Broken::AllClaimsAnswered && outcomes.len() > 1 {
+            outcomes.pop();
+        }
+        Ok(outcomes)
+    }
+
+    async fn finish(&self, ends: &[Finish]) -> Result<Vec<FinishOutcome>, StoreError> {
+        let mut outcomes = Vec::new();
+        for end in ends {
+            outcomes.push(self.finish_one(end.clone()).await);
+        }
+        Ok(outcomes)
+    }
+
+    async fn next_due(&self, handlers: &Handlers) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let due = self.store.next_due(handlers).await?;
+        Ok(due.filter(|_| self.broken != Broken::NextDueIsKnown))
+    }
+
+    async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
+        self.store.runs(filter).await
+    }
+}
+
+/// Seeds within which a broken promise must show.
+const SEEDS: u64 = 300;
+
+/// The invariants that a mutant breaks in the first of these seeds, and how often.
+fn found_out(broken: Broken, seeds: u64) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    for seed in 0..seeds {
+        let simulation = Simulation::new(seed).schedulers(3).minutes(10).store(Mutant::new(broken));
+        if let Err(error) = simulation.run() {
+            *found.entry(format!("{:?}", error.invariant)).or_default() += 1;
+        }
+    }
+    found
+}
+
+#[track_caller]
+fn is_found_out(broken: Broken, by: &[Invariant]) {
+    let by_seed =
+        |seed| Simulation::new(seed).schedulers(3).minutes(10).store(Mutant::new(broken)).run().err();
+    let error = (0..SEEDS).find_map(by_seed).unwrap_or_else(|| panic!("{broken:?} was not found out"));
+    assert!(by.contains(&error.invariant), "{broken:?}: {error}");
+}
+
+#[test]
+fn a_store_that_breaks_one_promise_is_found_out() {
+    is_found_out(Broken::ClaimIsSwap, &[OneDecision, NotWhilePaused, NoneForgotten, CompareAndSwap]);
+    is_found_out(Broken::ClaimWritesRuns, &[OneStep]);
+    is_found_out(Broken::ClaimIsOneStep, &[OneStep]);
+    is_found_out(Broken::ClaimNeedsTask, &[NotAfterDeletion]);
+    is_found_out(Broken::WrittenIsWon, &[OnlyStaleLose]);
+    is_found_out(Broken::AllClaimsAnswered, &[AnswersAll]);
+    is_found_out(Broken::FinishCountsDown, &[KeepsWhatItSaid]);
+    is_found_out(Broken::FinishCountsOnce, &[KeepsWhatItSaid]);
+    is_found_out(Broken::FinishWritesEnd, &[EndsAreKept]);
+    is_found_out(Broken::FinishWritesRetry, &[KeepsWhatItSaid]);
+    is_found_out(Broken::FinishAnswersAgain, &[AnswersAgain]);
+    is_found_out(Broken::PausedIsNotDue, &[FindsWhatIsDue]);
+    is_found_out(Broken::DueIsFound, &[FindsWhatIsDue]);
+    is_found_out(Broken::NextDueIsKnown, &[FindsWhatIsDue]);
+    is_found_out(Broken::EditIsSwap, &[CompareAndSwap, OneLife, Onward]);
+    is_found_out(Broken::EditIsKept, &[KeepsWhatItSaid]);
+    is_found_out(Broken::DeletedIsGone, &[KeepsWhatItSaid]);
+    is_found_out(Broken::IdIsTakenOnce, &[KeepsWhatItSaid]);
+}
+
+/// The rules of firing bite by themselves, whatever a store says of its versions.
+#[test]
+fn claims_without_compare_and_swap_break_the_rules_of_firing() {
+    let found = found_out(Broken::ClaimIsSwap, 150);
+    for invariant in [OneDecision, NotWhilePaused] {
+        assert!(found.contains_key(&format!("{invariant:?}")), "{invariant:?} is not in {found:?}");
+    }
+}
