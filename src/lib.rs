@@ -37,6 +37,7 @@ mod zone;
 pub use async_trait::async_trait;
 #[cfg(feature = "macros")]
 pub use asyncz_macros::task;
+pub use chrono;
 pub use chrono_tz;
 #[doc(hidden)]
 pub use inventory;

@@ -12,6 +12,7 @@ mod provided;
 mod record;
 mod registry;
 mod report;
+mod seconds;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;

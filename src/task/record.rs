@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::id::{RunId, TaskId};
+use super::seconds;
 use crate::Trigger;
 
 /// A task in a store: what it is, and where its schedule stands.
@@ -96,10 +97,12 @@ pub struct Rules {
     /// How many runs of the task may go on at once.
     pub max_instances: u32,
     /// An occurrence decided later than this after it was due is missed; `None`: it runs however late.
+    #[serde(default, with = "seconds::optional")]
     pub misfire_grace_time: Option<Duration>,
     /// Without `coalesce`: how many due occurrences run at most at a time, the latest ones.
     pub max_catch_up: u32,
     /// Runs start up to this much later than due.
+    #[serde(default, with = "seconds")]
     pub jitter: Duration,
     /// What becomes of an occurrence while `max_instances` runs go on.
     #[serde(default)]
@@ -110,10 +113,10 @@ pub struct Rules {
     #[serde(default)]
     pub retries: u32,
     /// From a failure to the first retry; twice as long for each further one, 5 minutes at most.
-    #[serde(default)]
+    #[serde(default, with = "seconds")]
     pub retry_backoff: Duration,
     /// A run that takes longer has failed; `None`: it may take as long as it likes.
-    #[serde(default)]
+    #[serde(default, with = "seconds::optional")]
     pub timeout: Option<Duration>,
     /// What becomes of a run whose scheduler died.
     #[serde(default)]

@@ -46,6 +46,26 @@ async fn an_export_can_be_read_by_people() {
 }
 
 #[tokio::test]
+async fn durations_are_numbers_of_seconds_and_read_back_the_same() {
+    let (_clock, scheduler) = started().await;
+    let task = every_ten_seconds("t").timeout(seconds(90)).jitter(seconds(3) / 2);
+    scheduler.add_task(task.retries(1).retry_backoff(std::time::Duration::MAX)).await.unwrap();
+    let rules = scheduler.get_task("t").await.unwrap().rules;
+
+    let export = scheduler.export_tasks().await.unwrap();
+    let definition = serde_json::from_str::<Value>(&export).unwrap()["tasks"][0]["definition"].take();
+    scheduler.delete_task("t").await.unwrap();
+    scheduler.import_tasks(&export).await.unwrap();
+
+    assert_eq!((&definition["timeout"], &definition["jitter"]), (&90.into(), &1.5.into()));
+    assert_eq!(definition["misfire_grace_time"], Value::Null);
+    assert_eq!(scheduler.get_task("t").await.unwrap().rules, rules);
+    let negative = export.replace("\"timeout\": 90", "\"timeout\": -1");
+    let wrong = scheduler.import_tasks(&*negative).await.unwrap_err();
+    assert!(wrong.to_string().contains("-1 is no duration"), "{wrong}");
+}
+
+#[tokio::test]
 async fn an_imported_task_goes_on_where_it_stood() {
     let (clock, scheduler) = started().await;
     scheduler.add_task(every_ten_seconds("t")).await.unwrap();
