@@ -5,14 +5,13 @@ use std::fmt::{self, Write};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::check::{Check, check_completeness, check_time, has_entry, is_of_life, must, same};
 use super::invariant::Invariant;
 use super::trace::OfDay;
 use crate::stores::{
     Claim, ClaimOutcome, Decision, Edit, EditOutcome, Finish, FinishOutcome, Retry, StoreError,
 };
-use crate::task::{
-    Count, Occurrence, Overlap, RunId, RunRecord, RunStatus, Schedule, TaskId, TaskRecord, in_words,
-};
+use crate::task::{Occurrence, Overlap, RunId, RunRecord, RunStatus, TaskId, TaskRecord, in_words};
 
 /// A scheduler from one start to its end: its number, and which start it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +62,8 @@ struct Entered {
     running: BTreeSet<RunId>,
     /// Since when what waits for a place has one, by the true time.
     has_room_since: Option<DateTime<Utc>>,
+    /// The true time.
+    written_at: DateTime<Utc>,
 }
 
 #[derive(Debug)]
@@ -74,13 +75,6 @@ struct Run {
     /// Who won it.
     of: Who,
     was_started: bool,
-}
-
-type Check = Result<(), (Invariant, String)>;
-
-/// `Err` unless it holds.
-fn must(holds: bool, invariant: Invariant, says: impl FnOnce() -> String) -> Check {
-    if holds { Ok(()) } else { Err((invariant, says())) }
 }
 
 impl Ledger {
@@ -406,6 +400,7 @@ impl Ledger {
             decided: BTreeMap::new(),
             running: BTreeSet::new(),
             has_room_since: None,
+            written_at: self.now,
         };
         self.tasks.insert(record.id().clone(), entered);
     }
@@ -445,6 +440,7 @@ impl Ledger {
         for (id, after) in ids.zip(after) {
             let known = self.tasks.get_mut(id).map(|task| {
                 let has_room = task.record.due_at() == Some(DateTime::<Utc>::MIN_UTC);
+                task.written_at = self.now;
                 task.has_room_since = has_room.then(|| task.has_room_since.unwrap_or(self.now));
                 &*task
             });
@@ -481,6 +477,11 @@ impl Ledger {
         unended.map(|run| format!("{} due {}", run.task, run.occurrence.due)).collect()
     }
 
+    /// Whether the end of a run is written.
+    pub(super) fn has_ended(&self, run: RunId) -> bool {
+        self.runs.get(&run).is_none_or(|run| run.status.is_final())
+    }
+
     /// Runs that were won and that nobody will execute any more: of schedulers that died, or whose answer was lost.
     pub(super) fn stranded(&self) -> u64 {
         self.runs.values().filter(|run| run.status == RunStatus::Claimed).count() as u64
@@ -496,87 +497,17 @@ impl Ledger {
         Some(format!("{} is due since {:?}", overdue.record.id(), overdue.record.schedule.next_run_time))
     }
 
+    /// A task that is due for so long, by a clock that says `clock`, and that nobody has touched meanwhile.
+    pub(super) fn forgotten(&self, clock: DateTime<Utc>, long: TimeDelta) -> Option<String> {
+        let is_forgotten = |task: &&Entered| {
+            task.written_at <= self.now - long && task.record.due_at().is_some_and(|due| due <= clock - long)
+        };
+        let task = self.tasks.values().find(is_forgotten)?;
+        Some(format!("{} is due since {:?}", task.record.id(), task.record.due_at()))
+    }
+
     /// The time is now.
     pub(super) fn set_time(&mut self, now: DateTime<Utc>) {
         self.now = now;
     }
-}
-
-fn has_entry(claim: &Claim, decision: &Decision, entry: Option<&RunRecord>) -> Check {
-    let due = decision.occurrence.due;
-    must(entry.is_some_and(|entry| *entry == claim.entry(decision)), Invariant::OneStep, || {
-        format!("{} due {due} was won as {}, its entry is {entry:?}", claim.definition.id, decision.status)
-    })
-}
-
-/// All that was due up to the claim's next run is decided by it: no occurrence is passed over.
-fn check_completeness(claim: &Claim, before: &TaskRecord) -> Check {
-    let Some(first) = before.schedule.next_run_time else { return Ok(()) };
-    if claim.schedule.next_run_time == Some(first) {
-        return Ok(());
-    }
-    let is_new = |decision: &&Decision| {
-        !decision.occurrence.by_hand && !before.waiting.iter().any(|waiting| waiting.run == decision.run)
-    };
-    let (mut decided, mut more) = (0, false);
-    for Decision { occurrences: Count { at_least, more: and_more }, .. } in
-        claim.decisions.iter().filter(is_new)
-    {
-        decided += u64::from(*at_least);
-        more |= and_more;
-    }
-    let trigger = &before.definition.trigger;
-    let due = std::iter::successors(Some(first), |instant| trigger.next_after(*instant));
-    let end = claim.schedule.next_run_time;
-    let due =
-        due.take_while(|instant| end.is_none_or(|end| *instant < end)).take(MOST_COUNTED).count() as u64;
-    let is_complete = if more { decided <= due } else { decided == due };
-    must(is_complete, Invariant::NoneForgotten, || {
-        format!(
-            "{due} occurrences of {} were due from {first} to {end:?}, {decided} were decided",
-            before.id()
-        )
-    })
-}
-
-/// More occurrences than any task of a simulation can miss.
-const MOST_COUNTED: usize = 100_000;
-
-/// What comes next was not decided yet, and what is decided stays so.
-fn check_time(record: &TaskRecord, decided: &BTreeMap<u32, DateTime<Utc>>, before: &Schedule) -> Check {
-    let now = &record.schedule;
-    must(
-        now.generation > before.generation
-            || (now.generation == before.generation && now.watermark >= before.watermark),
-        Invariant::Onward,
-        || {
-            let id = record.id();
-            format!("the watermark of {id} went from {:?} back to {:?}", before.watermark, now.watermark)
-        },
-    )?;
-    let last = decided.get(&now.generation);
-    let is_ahead = now.next_run_time.is_none_or(|next| last.is_none_or(|last| next > *last));
-    must(is_ahead, Invariant::Onward, || {
-        format!("{} runs next at {:?}, but all is decided up to {last:?}", record.id(), now.next_run_time)
-    })
-}
-
-/// Each life of a task has a name of its own, and only who declares tasks replaces one that it has not read.
-fn is_of_life(new: &TaskRecord, known: &TaskRecord) -> bool {
-    let name = &*new.definition.name;
-    *name == *known.definition.name || name == DECLARED
-}
-
-/// The name of tasks that are declared.
-pub(super) const DECLARED: &str = "declared";
-
-fn same(found: &TaskRecord, known: &TaskRecord) -> Check {
-    let is_same = found.schedule == known.schedule
-        && found.waiting == known.waiting
-        && found.definition.name == known.definition.name
-        && found.definition.trigger_digest == known.definition.trigger_digest
-        && found.definition.rules == known.definition.rules;
-    must(is_same, Invariant::KeepsWhatItSaid, || {
-        format!("{} is {:?} in the store, it must be {:?}", known.id(), found.schedule, known.schedule)
-    })
 }

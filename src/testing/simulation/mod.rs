@@ -3,6 +3,7 @@
 //! `world` is the loop: it takes what comes next and lets it happen. `wire` lies between each scheduler and the store, where
 //! questions and answers stand still until their time has come; `ledger` has what the store must have, and compares.
 
+mod check;
 mod invariant;
 mod ledger;
 mod node;

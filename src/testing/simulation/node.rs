@@ -25,8 +25,12 @@ pub(super) struct Up {
     /// What has not come to its end: questions to the store, and wishes of users.
     pub(super) pending: BTreeMap<u64, Pending>,
     pub(super) running: BTreeMap<Ticket, Running>,
+    /// Runs that have ended, and when; the ends of the earlier ones are known to be written.
+    pub(super) reported: Vec<(DateTime<Utc>, RunId)>,
     /// When it will wake up.
     pub(super) wakes_at: Option<DateTime<Utc>>,
+    /// The last that happened to it.
+    pub(super) undisturbed_since: DateTime<Utc>,
     /// Word of a change is on its way.
     pub(super) has_news: bool,
     pub(super) is_stopping: bool,

@@ -4,12 +4,17 @@ use chrono::TimeDelta;
 
 use super::invariant::Invariant;
 use super::ledger::Who;
+use super::node::Up;
 use super::users::Wish;
 use super::world::{Coming, World};
 use crate::clock::Clock;
+use crate::scheduler::State;
 
 /// How late a decision may be when nothing fails: the longest sleep, and some time for questions and answers.
 const LATE: TimeDelta = TimeDelta::seconds(60);
+
+/// As much when things fail all the time.
+const LONG: TimeDelta = TimeDelta::minutes(4);
 
 impl World {
     /// Takes away a scheduler that is no more.
@@ -37,14 +42,45 @@ impl World {
             }
             2 => self.stop(who),
             3 | 4 => {
-                let most = self.random.choose(&[2, 60, 3 * 3_600]);
-                let by = self.random.either_way(most);
-                self.report.clock_steps += 1;
-                self.note(format_args!("the clock of {who} is stepped by {} ms", by.num_milliseconds()));
-                self.nodes[who.scheduler].clock.step(by);
+                self.set_clock(who);
             }
             5 => self.pause(who),
             _ => self.resume(who),
+        }
+    }
+
+    /// Sets a scheduler's clock back or forth.
+    pub(super) fn set_clock(&mut self, who: Who) {
+        let most = self.random.choose(&[2, 600, 3 * 3_600]);
+        let by = self.random.either_way(most);
+        self.report.clock_steps += 1;
+        self.note(format_args!("the clock of {who} is set by {} ms", by.num_milliseconds()));
+        self.nodes[who.scheduler].clock.step(by);
+        let now = self.time.now();
+        if let Some(up) = self.up(who) {
+            up.undisturbed_since = now;
+        }
+    }
+
+    /// What is due is decided, and what has ended is written, by a scheduler that has long been left alone.
+    pub(super) fn check_that_none_is_forgotten(&mut self) {
+        let long_ago = self.time.now() - LONG;
+        let is_well = |up: &Up| {
+            up.undisturbed_since <= long_ago
+                && !up.is_stopping
+                && up.scheduler.handle().state() == State::Running
+        };
+        let well = self.nodes.iter().find(|node| node.up.as_ref().is_some_and(is_well));
+        let Some((who, clock)) = well.map(|node| (node.who, node.clock.now())) else { return };
+        if let Some(due) = self.line.with_ledger(|ledger| ledger.forgotten(clock, LONG)) {
+            self.broken = Some((Invariant::AllIsDecided, format!("{due}, it is {clock} for {who}")));
+        }
+        let line = self.line.clone();
+        let Some(up) = self.up(who) else { return };
+        up.reported.retain(|(_, run)| !line.with_ledger(|ledger| ledger.has_ended(*run)));
+        if let Some((ended, run)) = up.reported.first().filter(|(ended, _)| *ended <= long_ago) {
+            let what = format!("{run} has ended at {ended}, and {who} has not written it");
+            self.broken = Some((Invariant::EveryRunEnds, what));
         }
     }
 
@@ -67,7 +103,9 @@ impl World {
     }
 
     fn resume(&mut self, who: Who) {
+        let now = self.time.now();
         let Some(up) = self.up(who) else { return };
+        up.undisturbed_since = now;
         let scheduler = up.scheduler.handle();
         let done = Box::pin(async move { scheduler.resume().await });
         self.ask_for(who, Wish { says: "resume all".to_owned(), done });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::ledger::DECLARED;
+use super::check::DECLARED;
 use super::random::Random;
 use super::trace::OfDay;
 use crate::scheduler::{Scheduler, TaskUpdate};
@@ -17,7 +17,6 @@ pub(super) struct Wish {
     pub(super) done: BoxFuture<Result<(), crate::Error>>,
 }
 
-/// So few that wishes meet.
 const IDS: [&str; 4] = ["a", "b", "c", "d"];
 /// Tasks that each scheduler declares when it starts.
 const DECLARED_IDS: [&str; 2] = ["x", "y"];
@@ -28,6 +27,19 @@ async fn simulated() {}
 pub(super) fn handler() -> Handler {
     Handler::new::<Provided, _, _>("simulated", simulated)
 }
+
+/// Which task is meant. Often that of the last wish, so that wishes meet.
+fn choose(random: &mut Random, last: &mut &'static str) -> &'static str {
+    *last = match random.below(8) {
+        0..4 => *last,
+        4 => random.choose(&DECLARED_IDS),
+        _ => random.choose(&IDS),
+    };
+    last
+}
+
+/// The first task that anybody means.
+pub(super) const FIRST: &str = IDS[0];
 
 /// What a scheduler declares when it starts.
 pub(super) fn declare(scheduler: &Scheduler, random: &mut Random) -> Vec<Wish> {
@@ -41,8 +53,13 @@ pub(super) fn declare(scheduler: &Scheduler, random: &mut Random) -> Vec<Wish> {
 }
 
 /// A task that was not there yet.
-pub(super) fn add_one(scheduler: &Scheduler, random: &mut Random, now: DateTime<Utc>) -> Wish {
-    let id = random.choose(&IDS);
+pub(super) fn add_one(
+    scheduler: &Scheduler,
+    random: &mut Random,
+    now: DateTime<Utc>,
+    last: &mut &'static str,
+) -> Wish {
+    let id = choose(random, last);
     let (trigger, says) = trigger(random, now);
     let says = format!("add {id} {says}");
     let task = Task::from_fn("simulated", simulated).id(id).name(format!("{id} {}", random.next()));
@@ -60,38 +77,41 @@ pub(super) fn wish(
     random: &mut Random,
     now: DateTime<Utc>,
     running: Option<RunId>,
+    last: &mut &'static str,
 ) -> Wish {
-    let id = if random.once_in(4) { random.choose(&DECLARED_IDS) } else { random.choose(&IDS) };
+    if random.once_in(4) {
+        return add_one(scheduler, random, now, last);
+    }
+    let id = choose(random, last);
     let scheduler = scheduler.clone();
-    match (random.below(16), running) {
-        (0..4, _) => add_one(&scheduler, random, now),
-        (4..6, _) => Wish {
+    match (random.below(12), running) {
+        (0..2, _) => Wish {
             says: format!("delete {id}"),
             done: Box::pin(async move { scheduler.delete_task(id).await }),
         },
-        (6..8, _) => Wish {
+        (2..4, _) => Wish {
             says: format!("pause {id}"),
             done: Box::pin(async move { scheduler.pause_task(id).await }),
         },
-        (8..11, _) => Wish {
+        (4..7, _) => Wish {
             says: format!("resume {id}"),
             done: Box::pin(async move { scheduler.resume_task(id).await }),
         },
-        (11..12, _) => {
+        (7, _) => {
             let (trigger, says) = trigger(random, now);
             Wish {
                 says: format!("reschedule {id} {says}"),
                 done: Box::pin(async move { scheduler.reschedule_task(id, trigger).await }),
             }
         }
-        (12..14, _) => {
+        (8..10, _) => {
             let (update, says) = update(random, now);
             Wish {
                 says: format!("update {id} {says}"),
                 done: Box::pin(async move { scheduler.update_task(id, update).await }),
             }
         }
-        (14, Some(run)) => Wish {
+        (10, Some(run)) => Wish {
             says: format!("cancel {run}"),
             done: Box::pin(async move { scheduler.cancel_run(run).await }),
         },

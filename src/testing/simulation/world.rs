@@ -26,7 +26,7 @@ pub(super) struct World {
     pub(super) random: Random,
     store: Arc<dyn Store>,
     pub(super) line: Arc<Line>,
-    time: Arc<Time>,
+    pub(super) time: Arc<Time>,
     pub(super) nodes: Vec<Node>,
     coming: BTreeMap<(DateTime<Utc>, u64), Coming>,
     /// Numbers what comes, and what is pending.
@@ -35,6 +35,10 @@ pub(super) struct World {
     trace: Trace,
     /// Nothing fails any more, and nobody wishes anything.
     pub(super) is_calm: bool,
+    /// Schedulers declare tasks when they start.
+    declares: bool,
+    /// The task of the last wish.
+    last_wish: &'static str,
     /// Everybody stops, and nobody starts again.
     pub(super) is_ending: bool,
     pub(super) broken: Option<(Invariant, String)>,
@@ -51,7 +55,9 @@ pub(super) enum Coming {
     End(Who, Ticket, RunId, Ended),
     /// Word of a change comes to a scheduler that has not made it.
     News(Who),
-    /// A user wishes something of one of the schedulers.
+    /// A user adds a task.
+    Add,
+    /// A user wishes something of one of the schedulers, and so on.
     Wish,
     /// Something goes wrong.
     Trouble,
@@ -90,6 +96,7 @@ impl World {
             Node { who: Who { scheduler, start: 0 }, clock: SkewedClock::new(time.clone(), skew), up: None }
         };
         let nodes: Vec<_> = (0..schedulers).map(node).collect();
+        let declares = random.once_in(2);
         let mut world = Self {
             seed,
             replays,
@@ -103,6 +110,8 @@ impl World {
             step: 0,
             trace: Trace::new(),
             is_calm: false,
+            declares,
+            last_wish: users::FIRST,
             is_ending: false,
             broken: None,
             report: SimulationReport { seed, ..SimulationReport::default() },
@@ -111,9 +120,10 @@ impl World {
             let after = world.random.millis(3_000);
             world.come(after, Coming::Start(scheduler));
         }
-        for _ in 0..3 {
+        // Where there are few tasks, nothing else wakes a scheduler that was told nothing.
+        for _ in 0..world.random.below(4) {
             let after = TimeDelta::seconds(3) + world.random.millis(3_000);
-            world.come(after, Coming::Wish);
+            world.come(after, Coming::Add);
         }
         world.come(TimeDelta::seconds(10), Coming::Wish);
         world.come(TimeDelta::seconds(10), Coming::Trouble);
@@ -165,6 +175,7 @@ impl World {
                     self.settle(who.scheduler);
                 }
             }
+            Coming::Add => self.wish_for(true),
             Coming::Wish => self.wish(),
             Coming::Trouble => self.trouble(),
             Coming::Start(scheduler) => self.start(scheduler),
@@ -220,13 +231,19 @@ impl World {
         if !self.replays {
             simulated = simulated.without_log();
         }
-        let declared = users::declare(&simulated.handle(), &mut self.random);
+        let started_at = self.time.now();
+        let declared = match self.declares {
+            true => users::declare(&simulated.handle(), &mut self.random),
+            false => Vec::new(),
+        };
         node.up = Some(Up {
             scheduler: simulated,
             pending: BTreeMap::new(),
             running: BTreeMap::new(),
+            reported: Vec::new(),
             wakes_at: None,
             has_news: false,
+            undisturbed_since: started_at,
             is_stopping: false,
         });
         self.note(format_args!("{who} starts"));
@@ -244,19 +261,26 @@ impl World {
         if self.is_calm {
             return;
         }
-        let next = self.random.millis(80_000);
-        if self.step > 20 {
-            self.come(next, Coming::Wish);
-        }
+        self.check_that_none_is_forgotten();
+        let next = match self.random.below(10) {
+            0 => TimeDelta::minutes(5),
+            1..4 => self.random.millis(2_000),
+            _ => self.random.millis(40_000),
+        };
+        self.come(next, Coming::Wish);
+        self.wish_for(false);
+    }
+
+    fn wish_for(&mut self, is_to_add: bool) {
         let Some(who) = self.any_up() else { return };
         let now = self.nodes[who.scheduler].clock.now();
         let random = &mut self.random;
         let Some(up) = &self.nodes[who.scheduler].up else { return };
         let running = up.running.values().next().map(|running| running.run);
         let handle = up.scheduler.handle();
-        let wish = match self.step {
-            ..20 => users::add_one(&handle, random, now),
-            _ => users::wish(&handle, random, now, running),
+        let wish = match is_to_add {
+            true => users::add_one(&handle, random, now, &mut self.last_wish),
+            false => users::wish(&handle, random, now, running, &mut self.last_wish),
         };
         self.ask_for(who, wish);
         self.settle(who.scheduler);
@@ -320,10 +344,10 @@ impl World {
 
     /// Lets a question or an answer arrive after some time, or be lost.
     fn travel(&mut self, who: Who, number: u64, stop: Stop) {
-        let is_lost = !self.is_calm && self.random.once_in(40);
+        let is_lost = !self.is_calm && self.random.once_in(30);
         let longest = match self.random.below(if self.is_calm { 20 } else { 400 }) {
-            0 if !self.is_calm => 120_000,
-            1..20 if !self.is_calm => 5_000,
+            0 if !self.is_calm => 30_000,
+            1..40 if !self.is_calm => 5_000,
             _ => 50,
         };
         let after = self.random.millis(longest);
@@ -344,6 +368,10 @@ impl World {
                 let said = self.line.with_ledger(|ledger| std::mem::take(&mut ledger.said));
                 self.note(format_args!("{who}#{number} store did {what} {said} {verdict:?}"));
             }
+        }
+        if is_lost && self.random.once_in(5) {
+            // A host that was suspended: its connections are gone, and its clock is wrong.
+            self.set_clock(who);
         }
         self.report.lost_questions += u64::from(verdict.is_err() && matches!(stop, Stop::Question(_)));
         self.report.lost_answers += u64::from(verdict.is_err() && matches!(stop, Stop::Answer(_)));
@@ -456,7 +484,9 @@ impl World {
         if self.random.once_in(50) {
             reports.push(report);
         }
+        let now = self.time.now();
         if let Some(up) = self.up(who) {
+            up.reported.push((now, run));
             up.scheduler.hear_reports(reports);
         }
         self.settle(who.scheduler);

@@ -11,7 +11,7 @@ use mutants::{Broken, Mutant};
 
 /// The simulation of a seed, as the tests and `tests/data/simulation-seeds.txt` mean it.
 fn simulation(seed: u64) -> Simulation {
-    Simulation::new(seed).schedulers(1 + (seed % 4) as usize).minutes(12)
+    Simulation::new(seed).schedulers(1 + (seed % 4) as usize).minutes(20)
 }
 
 /// How many seeds are run: `ASYNCZ_SEEDS`, or 1,000.
