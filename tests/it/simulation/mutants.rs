@@ -265,8 +265,10 @@ fn a_store_that_breaks_one_promise_is_found_out() {
 /// The rules of firing bite by themselves, whatever a store says of its versions.
 #[test]
 fn claims_without_compare_and_swap_break_the_rules_of_firing() {
-    let found = found_out(Broken::ClaimIsSwap, 150);
-    for invariant in [OneDecision, NotWhilePaused] {
-        assert!(found.contains_key(&format!("{invariant:?}")), "{invariant:?} is not in {found:?}");
-    }
+    let found = found_out(Broken::ClaimIsSwap, 300);
+    let has = |invariant: &Invariant| found.contains_key(&format!("{invariant:?}"));
+    assert!(has(&OneDecision), "OneDecision is not in {found:?}");
+    // Each of these takes a rare chance.
+    let rare = [NotWhilePaused, MaxInstances, NoneForgotten];
+    assert!(rare.iter().any(has), "none of {rare:?} is in {found:?}");
 }
