@@ -27,6 +27,9 @@ pub use memory::MemoryStore;
 ///   and edit adds one to the task's [`version`](Schedule::version), and a claim that was planned from an older version
 ///   is [lost](ClaimOutcome::Lost);
 /// - **a claim is one step**: its entries and the task's new schedule are written together or not at all;
+/// - **an end is written once**: a finish that is asked again, as its answer was lost, changes nothing and says again whether
+///   the run is tried again;
+/// - **only what can be run is found**: tasks of handlers that a scheduler lacks are not due for it;
 /// - **calls are batched**: one call serves many tasks, and each outcome stands at its request's place;
 /// - **a record that can't be read stops nobody**: its neighbours are served, and it is kept.
 #[async_trait]
