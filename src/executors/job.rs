@@ -61,7 +61,10 @@ impl Job {
         now: DateTime<Utc>,
         context: &mut Context<'_>,
     ) -> (Option<BoxFuture<()>>, DateTime<Utc>) {
-        self.note_start(now);
+        if !self.note_start(now) {
+            self.end(ended_before_start(), now);
+            return (None, now);
+        }
         let begun = match self.run.call() {
             None => Ok(unknown_handler()),
             Some(Call::Blocking(handler)) => Ok(self.run_here(handler)),
@@ -106,7 +109,10 @@ impl Job {
 
     /// Runs a handler that blocks, on this thread. One that is async is refused: it needs a runtime.
     pub fn run_blocking(self) {
-        self.note_start(self.now());
+        let now = self.now();
+        if !self.note_start(now) {
+            return self.end(ended_before_start(), now);
+        }
         let ended = match self.run.call() {
             None => unknown_handler(),
             Some(Call::Blocking(handler)) => self.run_here(handler),
@@ -166,8 +172,9 @@ impl Job {
         format!("timed out: it took longer than {timeout:?}")
     }
 
-    fn note_start(&self, now: DateTime<Utc>) {
-        self.run.live().note_start(now, self.run.definition().rules.timeout);
+    /// Answers whether the handler may start.
+    fn note_start(&self, now: DateTime<Utc>) -> bool {
+        self.run.live().note_start(now, self.run.definition().rules.timeout)
     }
 }
 
@@ -178,6 +185,10 @@ impl Drop for Job {
             self.report(Ended::Aborted("dropped by its executor".to_owned()), now);
         }
     }
+}
+
+fn ended_before_start() -> Ended {
+    Ended::Aborted("the scheduler stopped before it started".to_owned())
 }
 
 fn unknown_handler() -> Ended {

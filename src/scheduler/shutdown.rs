@@ -11,7 +11,7 @@ use super::{Scheduler, State, startup};
 use crate::clock::RealDeadline;
 use crate::events::{Event, EventMask};
 use crate::stores::{ClaimOutcome, Query};
-use crate::task::TaskRecord;
+use crate::task::{Ended, Report, Run, TaskRecord};
 
 /// How a scheduler is to end; a later one is harder.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
@@ -90,17 +90,35 @@ async fn drain(driver: &mut Driver, limit: &mut RealDeadline, ending: &mut watch
     }
     let runs: Vec<_> = driver.shared.live().iter().cloned().collect();
     runs.iter().for_each(|run| run.live().cancel());
+    // A task of the shutdown has only begun to wait.
+    end_waiting(driver, runs.iter().filter(|run| !run.definition().trigger.at_shutdown()));
     if quiet_by(driver, RealDeadline::after(ABORT_GRACE)).await {
         return;
     }
     runs.iter().for_each(|run| run.live().abort());
+    end_waiting(driver, runs.iter());
     if quiet_by(driver, RealDeadline::after(ABORT)).await {
         return;
     }
-    driver.hear(Input::GiveUp);
+    let started = runs.iter().filter_map(|run| Some((run.id(), run.live().started_at()?))).collect();
+    driver.hear(Input::GiveUp(started));
     driver.shared.live().clear();
     if !quiet_by(driver, RealDeadline::after(LAST_WRITES)).await {
         tracing::error!(target: "asyncz.stores", "a store did not take the last results; they are lost");
+    }
+}
+
+/// Ends the runs that wait for a place in their executor: they would start only to be told to stop.
+fn end_waiting<'a>(driver: &mut Driver, runs: impl Iterator<Item = &'a Run>) {
+    let finished_at = driver.shared.clock().now();
+    let waiting = runs.filter(|run| run.live().started_at().is_none() && run.live().abort_unstarted());
+    let end = |run: &Run| {
+        let ended = Ended::Aborted("the scheduler stopped before it started".to_owned());
+        Report { run: run.id(), ticket: run.ticket(), started_at: None, finished_at, ended }
+    };
+    let reports: Vec<_> = waiting.map(end).collect();
+    if !reports.is_empty() {
+        driver.hear(Input::Ended(reports));
     }
 }
 

@@ -13,13 +13,16 @@ use crate::clock::{Busy, after};
 pub(crate) struct Live {
     /// The clock of tests stands still until the run has ended or sleeps.
     pub(crate) busy: Busy,
-    /// Microseconds since 1970; 0: not started.
-    started_at: AtomicI64,
+    /// Microseconds since 1970; 0: not started; [`NEVER`]: it never will be.
+    start: AtomicI64,
     /// The same; 0: none.
     deadline: AtomicI64,
     stage: AtomicU8,
     stage_changed: Notify,
 }
+
+/// The start of a run that waited too long.
+const NEVER: i64 = i64::MIN;
 
 /// The handler should stop.
 const CANCELLED: u8 = 1;
@@ -30,18 +33,30 @@ impl Live {
     pub(crate) fn new(busy: Busy) -> Self {
         Self {
             busy,
-            started_at: AtomicI64::new(0),
+            start: AtomicI64::new(0),
             deadline: AtomicI64::new(0),
             stage: AtomicU8::new(0),
             stage_changed: Notify::new(),
         }
     }
 
-    pub(crate) fn note_start(&self, at: DateTime<Utc>, timeout: Option<Duration>) {
+    /// Answers whether the handler may start.
+    pub(crate) fn note_start(&self, at: DateTime<Utc>, timeout: Option<Duration>) -> bool {
         if let Some(timeout) = timeout {
             self.deadline.store(after(at, timeout).timestamp_micros(), Ordering::Release);
         }
-        self.started_at.store(at.timestamp_micros(), Ordering::Release);
+        let started =
+            self.start.compare_exchange(0, at.timestamp_micros(), Ordering::AcqRel, Ordering::Acquire);
+        started.is_ok()
+    }
+
+    /// Lets a run that has not started never start; answers whether it came to that.
+    pub(crate) fn abort_unstarted(&self) -> bool {
+        let barred = self.start.compare_exchange(0, NEVER, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if barred {
+            self.abort();
+        }
+        barred
     }
 
     /// When the run will have taken too long.
@@ -53,8 +68,8 @@ impl Live {
     }
 
     pub(crate) fn started_at(&self) -> Option<DateTime<Utc>> {
-        match self.started_at.load(Ordering::Acquire) {
-            0 => None,
+        match self.start.load(Ordering::Acquire) {
+            0 | NEVER => None,
             micros => DateTime::from_timestamp_micros(micros),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use rustc_hash::FxHashMap;
 
 use super::action::{Action, Dispatch};
 use super::{ABORT_GRACE, Machine};
@@ -67,12 +68,12 @@ impl Machine {
     }
 
     /// What has not ended by now never will.
-    pub(super) fn give_up(&mut self, now: DateTime<Utc>) {
+    pub(super) fn give_up(&mut self, now: DateTime<Utc>, started: &FxHashMap<RunId, DateTime<Utc>>) {
         self.stop(now);
         for running in std::mem::take(&mut self.running) {
             let error = Some("it had not ended when the scheduler stopped".to_owned());
-            let end =
-                RunEnd { status: RunStatus::Lost, started_at: None, finished_at: now, value: None, error };
+            let started_at = started.get(&running.run).copied();
+            let end = RunEnd { status: RunStatus::Lost, started_at, finished_at: now, value: None, error };
             self.write_end(running, end, None);
         }
     }

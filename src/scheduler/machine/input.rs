@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use rustc_hash::FxHashMap;
 
 use crate::stores::{Claim, ClaimOutcome, Finish, FinishOutcome, StoreError};
 use crate::task::{Report, RunId, TaskRecord};
@@ -30,8 +31,8 @@ pub(crate) enum Input {
     Ended(Vec<Report>),
     /// Decide nothing more, for good: what has not started will not.
     Stop,
-    /// Runs that have not ended by now never will: they are lost.
-    GiveUp,
+    /// Runs that have not ended by now never will: they are lost. With it comes when they were started.
+    GiveUp(FxHashMap<RunId, DateTime<Utc>>),
     /// What an action came to.
     Answer(Arc<str>, Answer),
 }

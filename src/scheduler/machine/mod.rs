@@ -128,7 +128,7 @@ impl Machine {
             Input::ClaimedByHand(store, claim) => self.dispatch_claimed(&store, *claim, now),
             Input::Cancel(run) => self.cancel(run, now),
             Input::Ended(reports) => reports.into_iter().for_each(|report| self.end(report)),
-            Input::GiveUp => self.give_up(now),
+            Input::GiveUp(started) => self.give_up(now, &started),
             Input::Answer(store, answer) => self.answer(&store, answer, now),
         }
     }

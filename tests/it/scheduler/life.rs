@@ -6,7 +6,8 @@ use std::time::Duration;
 use asyncz::testing::{Fault, FaultyStore, StoreCall, TestClock};
 use asyncz::{
     AsynczConfig, DateTrigger, Error, Executor, Job, Lifespan, OrTrigger, Provide, RunFilter, RunRecord,
-    RunStatus, Scheduler, SchedulerConfig, Shutdown, ShutdownTrigger, State, Task, TaskContext, Trigger,
+    RunStatus, Scheduler, SchedulerConfig, Shutdown, ShutdownTrigger, State, Task, TaskContext,
+    ThreadPoolExecutor, Trigger,
 };
 
 use super::{Notes, at_noon, history, ninety_seconds, nothing, seconds, started};
@@ -218,7 +219,32 @@ async fn a_stuck_thread_is_recorded_as_lost_and_does_not_hold_the_shutdown() {
 
     let run = only_run(&scheduler).await;
     assert_eq!((run.status, scheduler.state()), (RunStatus::Lost, State::Stopped));
+    assert_eq!(run.started_at, Some(run.scheduled_at()));
     drop(release);
+}
+
+#[tokio::test]
+async fn what_waits_for_a_place_at_the_deadline_is_cancelled_and_never_starts() {
+    async fn waits(Provide(notes): Provide<Notes>) {
+        notes.add("started");
+    }
+    let (_clock, config) = at_noon();
+    let notes = Notes::default();
+    let scheduler = config.provide(notes.clone()).executor("narrow", ThreadPoolExecutor::new(1)).scheduler();
+    scheduler.start().await.unwrap();
+    scheduler.add_task(Task::from_fn("holds", until_cancelled).id("holds").executor("narrow")).await.unwrap();
+    begun(&scheduler).await;
+    scheduler.add_task(Task::from_fn("waits", waits).id("waits").executor("narrow")).await.unwrap();
+    while scheduler.runs(RunFilter::new().status(RunStatus::Claimed)).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+
+    scheduler.shutdown(Shutdown::Now).await.unwrap();
+
+    let run = scheduler.runs(RunFilter::new().task("waits")).await.unwrap().remove(0);
+    assert_eq!((run.status, run.started_at), (RunStatus::Cancelled, None));
+    assert_eq!(run.error.as_deref(), Some("the scheduler stopped before it started"));
+    assert_eq!(notes.all(), ["cancelled"]);
 }
 
 #[tokio::test]
