@@ -30,8 +30,9 @@ pub(crate) fn read(item: TokenStream, mistakes: &mut Mistakes) -> Option<Functio
     check(&signature, mistakes);
     let other_task = attributes.iter().find(|attribute| is_task(attribute.path()));
     if let Some(other) = other_task {
-        let message = "a function has one `#[task]`: join its triggers by `trigger = OrTrigger::new(…)`, or write another \
-                       function that calls it";
+        let message = "a function has one `#[task]`: join its triggers by `trigger = \
+                       OrTrigger::new([Box::new(…) as Box<dyn Trigger>, Box::new(…)])?`, or write another function that \
+                       calls it";
         mistakes.add(syn::Error::new_spanned(other, message));
     }
     let stands_alone = signature.receiver().is_some() || other_task.is_some();

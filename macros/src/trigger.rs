@@ -59,7 +59,8 @@ impl<'a> Parts<'a> {
             None => self.main = Some(given),
             Some(first) => {
                 let message = format!(
-                    "`{}` beside `{}`: a task has one trigger, so leave one out (`trigger = OrTrigger::new(…)` joins several)",
+                    "`{}` beside `{}`: a task has one trigger, so leave one out (`trigger = \
+                     OrTrigger::new([Box::new(…) as Box<dyn Trigger>, Box::new(…)])?` joins several)",
                     given.known.name, first.known.name
                 );
                 mistakes.add(syn::Error::new(given.key.span(), message));

@@ -37,6 +37,18 @@ pub struct AndTrigger {
 }
 
 /// The instants that any of its members has.
+///
+/// ```
+/// use asyncz::{CronTrigger, IntervalTrigger, OrTrigger, Trigger};
+/// # use std::time::Duration;
+/// # fn main() -> Result<(), asyncz::Error> {
+/// let (evenings, hours) = (CronTrigger::new("30 18 * * *")?, IntervalTrigger::every(Duration::from_secs(3600)));
+/// // Triggers of different types: the first says of what type all of them are to be.
+/// let either = OrTrigger::new([Box::new(evenings) as Box<dyn Trigger>, Box::new(hours)])?;
+/// # let _ = either;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "ReadForm", into = "WriteForm")]
 pub struct OrTrigger {
