@@ -159,7 +159,9 @@ impl Plan {
         let label = task.label();
         tracing::warn!(target: "asyncz.scheduler", task = label, "the task is left out: {why}");
         let id = task.id.clone().unwrap_or_else(|| task.handler.name.clone().into());
-        let trigger_digest = task.trigger.as_deref().map_or(0, digest_of);
+        // It can be written: that was looked at before its end.
+        let trigger_digest =
+            task.trigger.as_deref().and_then(|given| digest_of(given).ok()).unwrap_or_default();
         self.ended.push(Ended { store, id, trigger_digest });
     }
 

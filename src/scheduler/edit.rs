@@ -102,7 +102,8 @@ impl TaskUpdate {
                 let setup = shared.setup();
                 (setup.clock.now(), setup.zone)
             };
-            definition.trigger_digest = digest_of(&**trigger);
+            definition.trigger_digest =
+                digest_of(&**trigger).map_err(|mistake| mistake.of_task(format!("`{id}`")))?;
             definition.trigger = trigger.anchored(now, &zone).into();
             schedule = schedule.with_next_generation();
             schedule.ended = false;

@@ -249,6 +249,7 @@ impl Task {
         self.handler.check_args(&self.args).map_err(|rejection| Mistake::Arguments(rejection.to_string()))?;
         let at_once = DateTrigger::at(now);
         let given = self.trigger.as_deref().unwrap_or(&at_once);
+        let trigger_digest = self.digest(given)?;
         let trigger: Arc<dyn Trigger> = given.anchored(now, zone).into();
         let rules = self.options.rules(defaults, &*trigger).map_err(Mistake::Option)?;
         let next_run_time = match self.next_run_time {
@@ -270,7 +271,7 @@ impl Task {
             handler: self.handler.name.clone(),
             name: self.name.as_deref().map_or_else(|| self.handler.name.clone(), Arc::from),
             trigger,
-            trigger_digest: digest_of(given),
+            trigger_digest,
             args: self.args.clone(),
             executor: self.executor.clone(),
             rules,
@@ -282,10 +283,22 @@ impl Task {
             key: StoreKey::default(),
         })
     }
+
+    /// What tells whether the task, declared again, has another trigger. Without one it is the first run that is declared:
+    /// "at once" is another instant at each start, but a time that was said, or none at all, stays what it is.
+    fn digest(&self, given: &dyn Trigger) -> Result<u64, Mistake> {
+        match (&self.trigger, self.next_run_time) {
+            (None, NextRunTime::Paused) => Ok(record::digest(b"no trigger")),
+            (None, NextRunTime::At(instant)) => digest_of(&DateTrigger::at(instant)),
+            _ => digest_of(given),
+        }
+    }
 }
 
-/// A digest of a trigger as JSON.
-pub(crate) fn digest_of(trigger: &dyn Trigger) -> u64 {
-    // A trigger that can't be written is like no other, so that a change is never overlooked.
-    serde_json::to_vec(trigger).map_or(0, |json| record::digest(&json))
+/// A digest of a trigger as JSON. One that can't be written can't be stored, and is not told from others.
+pub(crate) fn digest_of(trigger: &dyn Trigger) -> Result<u64, Mistake> {
+    let json = serde_json::to_vec(trigger).map_err(|error| {
+        Mistake::Option(format!("its trigger can't be written as JSON, so no store can keep it: {error}"))
+    })?;
+    Ok(record::digest(&json))
 }

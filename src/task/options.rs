@@ -47,7 +47,7 @@ impl TaskDefaults {
         self
     }
 
-    /// How late an occurrence may be decided and still run. Default: `None`, however late.
+    /// How late an occurrence may be decided and still run, above 0. Default: `None`, however late.
     #[must_use]
     pub fn misfire_grace_time(mut self, grace: impl Into<Option<Duration>>) -> Self {
         self.misfire_grace_time = grace.into();
@@ -79,7 +79,7 @@ pub(crate) struct Options {
 }
 
 const MAX_CATCH_UP: u32 = 1_000;
-const QUEUE_LIMIT: u32 = 1_000;
+pub(super) const QUEUE_LIMIT: u32 = 1_000;
 const RETRY_BACKOFF: Duration = Duration::from_secs(1);
 
 impl Options {
@@ -115,8 +115,12 @@ impl Options {
             timeout: self.timeout.unwrap_or(rules.timeout),
             recover: self.recover.unwrap_or(rules.recover),
         };
-        if changed.timeout == Some(Duration::ZERO) {
-            return Err("timeout 0: write a time above 0, or none".to_owned());
+        for (option, time) in
+            [("misfire_grace_time", changed.misfire_grace_time), ("timeout", changed.timeout)]
+        {
+            if time == Some(Duration::ZERO) {
+                return Err(format!("{option} 0: write a time above 0, or none"));
+            }
         }
         for (option, value) in [
             ("max_instances", changed.max_instances),
@@ -164,8 +168,8 @@ macro_rules! option_methods {
                 self
             }
 
-            /// How late an occurrence may be decided and still run. A new task's default: `None`, however
-            /// late.
+            /// How late an occurrence may be decided and still run, above 0: with 0 all would be missed. A
+            /// new task's default: `None`, however late.
             pub fn misfire_grace_time(mut self, grace: impl Into<Option<Duration>>) -> Self {
                 self.options.misfire_grace_time = Some(grace.into());
                 self

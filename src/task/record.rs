@@ -108,6 +108,7 @@ pub struct Rules {
     #[serde(default)]
     pub overlap: Overlap,
     /// With [`Overlap::QueueAll`]: so many occurrences wait at most.
+    #[serde(default = "queue_limit")]
     pub queue_limit: u32,
     /// How often a failed run is tried again.
     #[serde(default)]
@@ -121,6 +122,10 @@ pub struct Rules {
     /// What becomes of a run whose scheduler died.
     #[serde(default)]
     pub recover: Recover,
+}
+
+fn queue_limit() -> u32 {
+    super::options::QUEUE_LIMIT
 }
 
 impl Rules {

@@ -1,10 +1,13 @@
 //! Tasks from a user's hand.
 
+use std::time::Duration;
+
 use asyncz::RunStatus::Succeeded;
 use asyncz::{
     CronTrigger, DateTrigger, Error, IntervalTrigger, MemoryStore, Overlap, Recover, Rules, RunFilter, Task,
-    TaskDefaults, TaskFilter, TaskSort, TaskState, TaskUpdate,
+    TaskDefaults, TaskFilter, TaskSort, TaskState, TaskUpdate, Trigger, Zone,
 };
+use chrono::{DateTime, Utc};
 
 use super::{after_noon, at_noon, history, ninety_seconds, nothing, seconds, started};
 
@@ -254,6 +257,81 @@ async fn an_update_is_all_or_nothing() {
     task.update(TaskUpdate::new().name("renamed").max_instances(3)).await.unwrap();
     let task = scheduler.get_task("t").await.unwrap();
     assert_eq!((&*task.name, task.rules.max_instances), ("renamed", 3));
+}
+
+/// A trigger that can't be written: JSON has no maps whose keys are lists.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+struct Unwritable(std::collections::BTreeMap<Vec<u8>, u8>);
+
+#[asyncz::typetag::serde(name = "unwritable")]
+impl Trigger for Unwritable {
+    fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        Some(after + seconds(10))
+    }
+
+    fn anchored(&self, _: DateTime<Utc>, _: &Zone) -> Box<dyn Trigger> {
+        Box::new(self.clone())
+    }
+}
+
+#[tokio::test]
+async fn a_trigger_that_no_store_can_keep_is_refused() {
+    let (_clock, scheduler) = started().await;
+    let unwritable = || Box::new(Unwritable([(vec![1], 1)].into())) as Box<dyn Trigger>;
+    let told = "task `t`: its trigger can't be written as JSON, so no store can keep it: ";
+
+    let task = Task::from_fn("f", nothing).id("t").trigger(unwritable());
+    let refused = scheduler.add_task(task).await.unwrap_err().to_string();
+    assert!(refused.starts_with(told), "{refused}");
+    let task = scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+    let refused = task.reschedule(unwritable()).await.unwrap_err().to_string();
+    assert!(refused.starts_with(told), "{refused}");
+}
+
+#[tokio::test]
+async fn a_grace_time_of_zero_is_refused() {
+    let told = "task `t`: misfire_grace_time 0: write a time above 0, or none";
+    let (_clock, scheduler) = started().await;
+    let refused = scheduler.add_task(every_ten_seconds("t").misfire_grace_time(Duration::ZERO)).await;
+    assert_eq!(refused.unwrap_err().to_string(), told);
+    let task = scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+    let refused = task.update(TaskUpdate::new().misfire_grace_time(Duration::ZERO)).await;
+    assert_eq!(refused.unwrap_err().to_string(), told);
+
+    let (_clock, config) = at_noon();
+    let config = config.task_defaults(TaskDefaults::new().misfire_grace_time(Duration::ZERO));
+    let refused = config.task(every_ten_seconds("t")).scheduler().start().await.unwrap_err();
+    assert!(refused.to_string().contains(told.trim_start_matches("task ")), "{refused}");
+}
+
+#[tokio::test]
+async fn a_record_from_before_queues_had_a_limit_gets_the_default() {
+    let (_clock, scheduler) = started().await;
+    scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+    let rules = scheduler.get_task("t").await.unwrap().rules.clone();
+    let mut json = serde_json::to_value(&rules).unwrap();
+    json.as_object_mut().unwrap().remove("queue_limit");
+    assert_eq!(serde_json::from_value::<Rules>(json).unwrap(), rules);
+}
+
+#[tokio::test]
+async fn a_task_declared_without_a_trigger_is_the_same_at_each_start() {
+    let noon: DateTime<Utc> = "2030-01-01T12:00:00Z".parse().unwrap();
+    let generation_after = async |first: Option<DateTime<Utc>>, second: Option<DateTime<Utc>>| {
+        let (clock, scheduler) = started().await;
+        let add = async |at| {
+            let task = Task::from_fn("f", nothing).id("t").next_run_time(at).replace_existing(true);
+            scheduler.add_task(task).await.unwrap();
+        };
+        add(first).await;
+        clock.advance(seconds(10)).await;
+        add(second).await;
+        scheduler.get_task("t").await.unwrap().generation
+    };
+    assert_eq!(generation_after(None, None).await, 0);
+    assert_eq!(generation_after(Some(noon), Some(noon)).await, 0);
+    assert_eq!(generation_after(Some(noon), Some(noon + seconds(1))).await, 1);
+    assert_eq!(generation_after(None, Some(noon)).await, 1);
 }
 
 #[tokio::test]
