@@ -136,7 +136,7 @@ impl Simulated {
 
     /// The runs that go on are lost.
     pub(crate) fn give_up(&mut self) {
-        self.hear(Input::GiveUp);
+        self.hear(Input::GiveUp(BTreeMap::new()));
     }
 
     /// When to [act](Self::act) next.
@@ -227,7 +227,7 @@ fn copy(input: &Input) -> Input {
         Input::Cancel(run) => Input::Cancel(*run),
         Input::Ended(reports) => Input::Ended(reports.clone()),
         Input::Stop => Input::Stop,
-        Input::GiveUp => Input::GiveUp,
+        Input::GiveUp(started) => Input::GiveUp(started.clone()),
         Input::Answer(store, answer) => Input::Answer(store.clone(), copy_of_answer(answer)),
     }
 }

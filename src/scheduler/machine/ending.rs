@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 
 use super::action::{Action, Dispatch};
 use super::{ABORT_GRACE, Machine};
@@ -68,7 +68,7 @@ impl Machine {
     }
 
     /// What has not ended by now never will.
-    pub(super) fn give_up(&mut self, now: DateTime<Utc>, started: &FxHashMap<RunId, DateTime<Utc>>) {
+    pub(super) fn give_up(&mut self, now: DateTime<Utc>, started: &BTreeMap<RunId, DateTime<Utc>>) {
         self.stop(now);
         for running in std::mem::take(&mut self.running) {
             let error = Some("it had not ended when the scheduler stopped".to_owned());

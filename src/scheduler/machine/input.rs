@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 
 use crate::stores::{Claim, ClaimOutcome, Finish, FinishOutcome, StoreError};
 use crate::task::{Report, RunId, TaskRecord};
@@ -32,7 +32,7 @@ pub(crate) enum Input {
     /// Decide nothing more, for good: what has not started will not.
     Stop,
     /// Runs that have not ended by now never will: they are lost. With it comes when they were started.
-    GiveUp(FxHashMap<RunId, DateTime<Utc>>),
+    GiveUp(BTreeMap<RunId, DateTime<Utc>>),
     /// What an action came to.
     Answer(Arc<str>, Answer),
 }

@@ -36,8 +36,6 @@ enum How {
     PollsOnce,
     /// Says that nothing waits.
     CountsNothing,
-    /// Lets go of nothing at its end.
-    KeepsWhatWaits,
     /// Waits at its end until its threads are done.
     WaitsForThreads,
     /// Takes nothing any more after its first end.
@@ -104,7 +102,6 @@ impl Executor for Broken {
     fn shutdown(&self) {
         self.was_shut_down.store(true, Ordering::SeqCst);
         match self.how {
-            How::KeepsWhatWaits => {}
             How::WaitsForThreads => {
                 // For ever, as a handler is stuck.
                 let (done, is_done) = std::sync::mpsc::channel::<()>();
@@ -170,7 +167,6 @@ each_is_caught! {
         a_run_that_goes_on_is_aborted: "in vain until all have ended",
     }
     CountsNothing => { what_waits_is_counted: "in vain until 5 are counted as waiting", }
-    KeepsWhatWaits => { a_stuck_thread_does_not_hold_the_end: "what was let go never runs", }
     EndsForEver => { it_can_be_started_again: "dropped by its executor", }
 }
 

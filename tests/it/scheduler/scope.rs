@@ -39,6 +39,9 @@ async fn a_scope_that_is_dropped_stops_its_runs_and_waits_for_nobody() {
     let scope = scheduler.scope().await.unwrap();
     let task = Task::from_fn("until_cancelled", until_cancelled).every(seconds(3600));
     scheduler.add_task(task).await.unwrap().run().await.unwrap();
+    while scheduler.info().running == 0 {
+        tokio::task::yield_now().await;
+    }
     let mut events = scheduler.events();
 
     drop(scope);
