@@ -85,6 +85,6 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::task::{
-        Overlap, Recover, Returned, TaskEntry, Unkept, argument, async_task, blocking_task, outcome,
+        Function, Overlap, Recover, Returned, TaskEntry, Unkept, argument, async_task, blocking_task, outcome,
     };
 }

@@ -58,11 +58,15 @@ fn declared(function: &Function, declaration: &Declaration) -> TokenStream {
         }
     });
     let carrier = carrier(function, krate, &quote!(#start #trigger #(#calls)*));
+    // In words that seem to be the user's, a macro is expanded and remembered in less time than in ours.
+    let submit = quote_spanned! {name.span()=>
+        #krate::inventory::submit! { #krate::__private::TaskEntry { task: #name::task } }
+    };
     quote! {
         #carrier
         #doubt
         #(#cfgs)*
-        #krate::inventory::submit! { #krate::__private::TaskEntry { task: #name::task } }
+        #submit
     }
 }
 
@@ -122,13 +126,14 @@ fn start(function: &Function, declaration: &Declaration) -> TokenStream {
     let handler = handler(function, declaration);
     let start = if function.is_async { "async_task" } else { "blocking_task" };
     let start = Ident::new(start, pointing);
+    let function = quote_spanned!(pointing=> &__private::Function(#name));
     quote! {
         use #krate::__private;
         #unkept
         __private::#start(
             &[#handler],
-            #name,
             (#(#arguments)*),
+            #function,
             #outcome,
         )
     }

@@ -35,7 +35,7 @@ pub use record::{
     Count, Occurrence, Overlap, Recover, Rules, RunRecord, RunStatus, Schedule, StoreKey, TaskDefinition,
     TaskRecord, Waiting,
 };
-pub use registry::{Returned, TaskEntry, Unkept, argument, async_task, blocking_task, outcome};
+pub use registry::{Function, Returned, TaskEntry, Unkept, argument, async_task, blocking_task, outcome};
 
 pub(crate) use context::{Batch, Surroundings};
 pub(crate) use handler::{BlockingCall, BoxFuture, Call, Handler, Outcome, in_words};

@@ -32,29 +32,24 @@ pub(crate) fn declared_tasks() -> Vec<Task> {
 /// What the `task()` of an `async fn` starts from; the macro adds the options.
 ///
 /// The macro names the function's arguments and its result one by one, so that what is wrong with one of them is told
-/// where it stands; [`TaskFn`](super::TaskFn) could speak of the function only. No code of its own is written for a task,
-/// as the compiler would have to check it for each.
+/// where it stands; [`TaskFn`](super::TaskFn) could speak of the function only.
+///
+/// Generic over the arguments' and the result's types alone, so that tasks which have them in common share the code. What
+/// must be written for each function is in [`AsyncFunction`].
 ///
 /// `handler` is the handler's name, in parts.
 #[doc(hidden)]
 #[track_caller]
-pub fn async_task<F, M>(
+pub fn async_task<A: Arguments, R: 'static>(
     handler: &[&str],
-    function: F,
-    arguments: M,
-    outcome: fn(<F::Output as Future>::Output) -> Outcome,
-) -> Task
-where
-    F: Declared<M>,
-    F::Output: Future + Send + 'static,
-    M: Send + Sync + 'static,
-{
-    let checks = F::checks(&arguments);
-    let call = move |run: &Run| -> BoxFuture<Outcome> {
-        match function.call(&arguments, run) {
-            Ok(future) => Box::pin(async move { outcome(future.await) }),
-            Err(rejection) => Box::pin(ready(Err(in_words(&rejection)))),
-        }
+    arguments: A,
+    function: &'static dyn AsyncFunction<A::Values, R>,
+    outcome: fn(R) -> Outcome,
+) -> Task {
+    let checks = arguments.checks();
+    let call = move |run: &Run| match arguments.make(run) {
+        Ok(values) => function.start(values, outcome),
+        Err(rejection) => Box::pin(ready(Err(in_words(&rejection)))),
     };
     declared(handler, &checks, Call::Async(Arc::new(call)))
 }
@@ -62,20 +57,15 @@ where
 /// The same as [`async_task`] for a `fn`.
 #[doc(hidden)]
 #[track_caller]
-pub fn blocking_task<F, M>(
+pub fn blocking_task<A: Arguments, R: 'static>(
     handler: &[&str],
-    function: F,
-    arguments: M,
-    outcome: fn(F::Output) -> Outcome,
-) -> Task
-where
-    F: Declared<M>,
-    F::Output: 'static,
-    M: Send + Sync + 'static,
-{
-    let checks = F::checks(&arguments);
-    let call = move |run: &Run| match function.call(&arguments, run) {
-        Ok(result) => outcome(result),
+    arguments: A,
+    function: &'static dyn BlockingFunction<A::Values, R>,
+    outcome: fn(R) -> Outcome,
+) -> Task {
+    let checks = arguments.checks();
+    let call = move |run: &Run| match arguments.make(run) {
+        Ok(values) => outcome(function.call(values)),
         Err(rejection) => Err(in_words(&rejection)),
     };
     declared(handler, &checks, Call::Blocking(Arc::new(call)))
@@ -103,30 +93,73 @@ pub const fn argument<K, A: FromTask<K>>() -> Made<A> {
     Made { make: A::from_task, check: Argument::of::<K, A>() }
 }
 
-/// A declared function, `M` being how its arguments are made. That they can be made is no condition here: it has been told
-/// of each where it stands.
+/// How all arguments of a declared function are made.
 #[doc(hidden)]
-pub trait Declared<M>: Send + Sync + 'static {
-    type Output;
-    fn call(&self, arguments: &M, run: &Run) -> Result<Self::Output, Rejection>;
-    fn checks(arguments: &M) -> Vec<Argument>;
+pub trait Arguments: Send + Sync + 'static {
+    type Values: 'static;
+    fn make(&self, run: &Run) -> Result<Self::Values, Rejection>;
+    fn checks(&self) -> Vec<Argument>;
+}
+
+/// A declared function. As a type of ours it has its code among ours, which stays compiled while the user's lines move.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Function<F>(pub F);
+
+/// A declared `async fn`, to be called with `V`. That its arguments can be made is no condition here: it has been told of
+/// each where it stands.
+#[doc(hidden)]
+pub trait AsyncFunction<V, R>: Send + Sync {
+    fn start(&self, values: V, outcome: fn(R) -> Outcome) -> BoxFuture<Outcome>;
+}
+
+/// The same as [`AsyncFunction`] for a `fn`.
+#[doc(hidden)]
+pub trait BlockingFunction<V, R>: Send + Sync {
+    fn call(&self, values: V) -> R;
 }
 
 macro_rules! declared {
     ($($argument:ident)*) => {
         #[allow(non_snake_case, reason = "an argument's name is its type's, where there is one")]
-        impl<F, $($argument,)* R> Declared<($(Made<$argument>,)*)> for F
-        where
-            F: Fn($($argument),*) -> R + Send + Sync + 'static,
-        {
-            type Output = R;
+        impl<$($argument: 'static,)*> Arguments for ($(Made<$argument>,)*) {
+            type Values = ($($argument,)*);
 
-            fn call(&self, ($($argument,)*): &($(Made<$argument>,)*), _run: &Run) -> Result<R, Rejection> {
-                Ok(self($(($argument.make)(_run)?),*))
+            fn make(&self, _run: &Run) -> Result<Self::Values, Rejection> {
+                let ($($argument,)*) = self;
+                Ok(($(($argument.make)(_run)?,)*))
             }
 
-            fn checks(($($argument,)*): &($(Made<$argument>,)*)) -> Vec<Argument> {
+            fn checks(&self) -> Vec<Argument> {
+                let ($($argument,)*) = self;
                 vec![$($argument.check),*]
+            }
+        }
+
+        #[allow(non_snake_case, reason = "an argument's name is its type's, where there is one")]
+        impl<F, $($argument,)* Fut> AsyncFunction<($($argument,)*), Fut::Output> for Function<F>
+        where
+            F: Fn($($argument),*) -> Fut + Send + Sync,
+            Fut: Future + Send + 'static,
+            Fut::Output: 'static,
+        {
+            fn start(
+                &self,
+                ($($argument,)*): ($($argument,)*),
+                outcome: fn(Fut::Output) -> Outcome,
+            ) -> BoxFuture<Outcome> {
+                let future = (self.0)($($argument),*);
+                Box::pin(async move { outcome(future.await) })
+            }
+        }
+
+        #[allow(non_snake_case, reason = "an argument's name is its type's, where there is one")]
+        impl<F, $($argument,)* R> BlockingFunction<($($argument,)*), R> for Function<F>
+        where
+            F: Fn($($argument),*) -> R + Send + Sync,
+        {
+            fn call(&self, ($($argument,)*): ($($argument,)*)) -> R {
+                (self.0)($($argument),*)
             }
         }
     };
