@@ -173,6 +173,11 @@ pub enum Error {
     #[error("signals can't be heard; give `.shutdown_signal(future)` to stop by something else")]
     Signal(#[source] io::Error),
 
+    /// A worker process can't reach the scheduler that has started it: that may be gone.
+    #[cfg(feature = "process")]
+    #[error("the worker process can't reach its scheduler")]
+    Worker(#[source] io::Error),
+
     /// A third signal came while `shutdown` was running, which goes on in the background until the process ends.
     #[error("a third signal came before the scheduler had shut down")]
     ShutdownCutShort,

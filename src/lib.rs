@@ -18,7 +18,8 @@
 //!
 //! # Features
 //!
-//! `axum` and `macros` are on unless turned off; `testing` is for your dev-dependencies.
+//! `axum` and `macros` are on unless turned off; `process` runs handlers in processes of their own (`ProcessPoolExecutor`);
+//! `testing` is for your dev-dependencies.
 
 mod clock;
 mod error;
@@ -49,6 +50,8 @@ pub use clock::{Busy, Clock, SystemClock};
 pub use error::{Error, StartProblem};
 pub use events::{Event, EventMask, EventStream, ListenerId};
 pub use executors::{AsyncExecutor, DebugExecutor, Executor, Job, ThreadPoolExecutor};
+#[cfg(feature = "process")]
+pub use executors::{ProcessPoolExecutor, Worker};
 pub use lifespan::Lifespan;
 #[cfg(feature = "axum")]
 pub use lifespan::{ServeExt, WithScheduler};

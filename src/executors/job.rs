@@ -98,10 +98,7 @@ impl Job {
         let ended = tokio::select! {
             biased;
             outcome = catching_future(handler) => ended(outcome),
-            () = self.run.live().aborted() => {
-                Ended::Aborted("aborted: it went on after it was told to stop".to_owned())
-            }
-            () = self.timed_out() => Ended::Returned(Err(self.timeout_in_words())),
+            ended = self.overdue() => ended,
         };
         let now = self.now();
         self.end(ended, now);
@@ -158,6 +155,17 @@ impl Job {
         }
     }
 
+    /// Returns when the run must be over: it was aborted, or has taken longer than it may.
+    pub(crate) async fn overdue(&self) -> Ended {
+        tokio::select! {
+            biased;
+            () = self.run.live().aborted() => {
+                Ended::Aborted("aborted: it went on after it was told to stop".to_owned())
+            }
+            () = self.timed_out() => Ended::Returned(Err(self.timeout_in_words())),
+        }
+    }
+
     /// Returns when the run has taken longer than it may.
     async fn timed_out(&self) {
         let Some(deadline) = self.run.live().deadline() else { return std::future::pending().await };
@@ -175,6 +183,26 @@ impl Job {
     /// Answers whether the handler may start.
     fn note_start(&self, now: DateTime<Utc>) -> bool {
         self.run.live().note_start(now, self.run.definition().rules.timeout)
+    }
+}
+
+/// For an executor whose handlers run elsewhere: it says when the run begins, and how it ended.
+#[cfg(feature = "process")]
+impl Job {
+    /// What is to be run.
+    pub(crate) fn what(&self) -> &Run {
+        &self.run
+    }
+
+    /// The handler starts now, and with it the time that the run may take.
+    pub(crate) fn begin_elsewhere(&self) {
+        self.note_start(self.now());
+    }
+
+    /// Reports how the run ended.
+    pub(crate) fn end_elsewhere(self, ended: Ended) {
+        let now = self.now();
+        self.end(ended, now);
     }
 }
 

@@ -3,6 +3,8 @@
 mod debug;
 mod job;
 mod pool;
+#[cfg(feature = "process")]
+mod process;
 mod threads;
 mod tokio;
 
@@ -11,8 +13,12 @@ use std::fmt;
 pub use self::debug::DebugExecutor;
 pub use self::job::Job;
 pub use self::pool::ThreadPoolExecutor;
+#[cfg(feature = "process")]
+pub use self::process::{ProcessPoolExecutor, Worker};
 pub use self::tokio::AsyncExecutor;
 
+#[cfg(feature = "process")]
+pub(crate) use self::process::is_worker;
 pub(crate) use self::threads::Threads;
 
 /// Runs the runs that a scheduler has won.

@@ -68,6 +68,7 @@ impl Scheduler {
         tasks.retain(|task| task.enabled);
         async move {
             let shared = &self.shared;
+            shared.require_own_tasks()?;
             let Some(tasks) = shared.keep_until_start(tasks) else { return Ok(handles) };
             let known = shared.handlers();
             let has_new_handlers = tasks.iter().any(|task| !known.has(&task.handler.name));

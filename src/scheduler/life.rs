@@ -114,6 +114,10 @@ impl Shared {
 
     /// Starts the thread and waits until it is ready. Dropping the future stops what was started.
     async fn launch(self: &Arc<Self>, paused: bool) -> Result<Acceptance, Error> {
+        #[cfg(feature = "process")]
+        if crate::executors::is_worker() {
+            return Err(Error::ImproperlyConfigured(IN_A_WORKER.to_owned()));
+        }
         let alone = self.life.thread.clone().lock_owned().await;
         let run_on = self.setup().run_on.clone();
         let runtimes = run_on.runtimes()?;
@@ -137,6 +141,10 @@ impl Shared {
             .unwrap_or_else(|_| Err(Error::ImproperlyConfigured("the scheduler's thread panicked".into())))
     }
 }
+
+#[cfg(feature = "process")]
+const IN_A_WORKER: &str = "this process is a worker of a `ProcessPoolExecutor` and starts no scheduler: `main` must begin \
+                           with `if let Some(worker) = asyncz::Worker::from_env() { return worker.run(config()).await; }`";
 
 impl Life {
     fn send(&self, ending: Ending) {

@@ -32,6 +32,8 @@ mod startup;
 mod tasks;
 mod timeline;
 mod transfer;
+#[cfg(feature = "process")]
+mod worker;
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What the handles of a scheduler, its driver and its runs share.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use chrono::{DateTime, Utc};
@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     state: AtomicU8,
     boot: u64,
     runs_by_hand: AtomicU64,
+    /// It is the configuration of a worker process: its handlers run for a scheduler elsewhere, and this one never does.
+    pub(super) works_for_another: AtomicBool,
 }
 
 /// The handlers of this program.
@@ -132,6 +134,7 @@ impl Shared {
             state: AtomicU8::new(State::Stopped as u8),
             boot,
             runs_by_hand: AtomicU64::new(0),
+            works_for_another: AtomicBool::new(false),
         })
     }
 
@@ -338,6 +341,16 @@ impl Shared {
         match self.state() {
             State::Stopped => Err(Error::NotRunning),
             State::Running | State::Paused => Ok(()),
+        }
+    }
+}
+
+impl Shared {
+    /// An error in a worker process, which has no tasks.
+    pub(super) fn require_own_tasks(&self) -> Result<(), Error> {
+        match self.works_for_another.load(Ordering::Acquire) {
+            true => Err(Error::NotRunning),
+            false => Ok(()),
         }
     }
 }

@@ -165,6 +165,7 @@ impl Scheduler {
 
     /// The stores to ask.
     pub(super) fn asked_stores(&self) -> Result<BTreeMap<Arc<str>, Arc<dyn Store>>, Error> {
+        self.shared.require_own_tasks()?;
         match &self.only {
             None => Ok(self.shared.stores()),
             Some(_) if self.shared.stores().is_empty() => Ok(BTreeMap::new()),

@@ -91,6 +91,11 @@ impl Run {
         self.0.ticket
     }
 
+    #[cfg(feature = "process")]
+    pub(super) fn occurrence(&self) -> Occurrence {
+        self.0.occurrence
+    }
+
     pub(crate) fn definition(&self) -> &TaskDefinition {
         &self.0.definition
     }

@@ -88,6 +88,11 @@ impl Live {
         self.stage.load(Ordering::Acquire) >= CANCELLED
     }
 
+    #[cfg(feature = "process")]
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.stage.load(Ordering::Acquire) >= ABORTED
+    }
+
     /// Returns when the handler should stop.
     pub(crate) async fn cancelled(&self) {
         self.reached(CANCELLED).await;

@@ -1,5 +1,7 @@
 //! What: tasks and what they are made of.
 
+#[cfg(feature = "process")]
+mod assignment;
 mod context;
 mod extract;
 mod handler;
@@ -37,6 +39,8 @@ pub use record::{
 };
 pub use registry::{Function, Returned, TaskEntry, Unkept, argument, async_task, blocking_task, outcome};
 
+#[cfg(feature = "process")]
+pub(crate) use assignment::Assignment;
 pub(crate) use context::{Batch, Surroundings};
 pub(crate) use handler::{BlockingCall, BoxFuture, Call, Handler, Outcome, in_words};
 pub(crate) use id::Ticket;

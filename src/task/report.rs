@@ -20,6 +20,7 @@ pub(crate) struct Report {
 
 /// The ways for a run to end.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "process", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Ended {
     Returned(Outcome),
     Panicked(String),
