@@ -75,6 +75,15 @@ class Examples(unittest.TestCase):
             most = max(most, at_once)
         self.assertEqual((most, last), (2, "5 pages"))
 
+    def test_processes_outlives_what_crashes(self):
+        lines = self.lines("processes")
+        self.assertCountEqual(lines, [
+            "by two: 42",
+            "by zero: the worker process died: signal 6",
+            "search: timed out: it took longer than 500ms",
+            'write: "half is written, the rest next time"',
+        ])
+
     def test_triggers_says_when(self):
         lines = self.lines("triggers", "30 2 * * *", "Europe/Berlin", "2026-10-23T00:00:00Z", "5")
         self.assertTrue(any("clock is put" in line for line in lines), lines)
