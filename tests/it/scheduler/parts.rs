@@ -190,6 +190,9 @@ async fn a_shutdown_ends_a_removal_that_waits() {
     }
     let task = Task::from_fn("until_cancelled", until_cancelled).id("t").store("other").every(seconds(10));
     scheduler.add_task(task).await.unwrap().run().await.unwrap();
+    while scheduler.info().running == 0 {
+        tokio::task::yield_now().await;
+    }
     let removal = tokio::spawn({
         let scheduler = scheduler.clone();
         async move { scheduler.remove_store("other").await }
