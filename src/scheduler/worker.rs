@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::runtime::OwnRuntime;
 use super::{AsynczConfig, Scheduler, Shared};
 use crate::Error;
 use crate::executors::Worker;
@@ -40,6 +41,18 @@ impl Worker {
         };
         let served = self.serve(runtimes.handlers.clone(), move |name| handlers.handler(name), surroundings);
         served.await.map_err(Error::Worker)
+    }
+
+    /// The same for programs without a runtime, as those that use [`blocking::Scheduler`](crate::blocking::Scheduler).
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); [`Error::NoThread`].
+    ///
+    /// # Panics
+    /// Inside of a tokio runtime.
+    pub fn run_blocking(self, config: AsynczConfig) -> Result<(), Error> {
+        let runtime = OwnRuntime::new("asyncz-worker")?;
+        runtime.handle().block_on(self.run(config))
     }
 }
 

@@ -6,8 +6,10 @@ use std::sync::mpsc;
 use std::time::Duration;
 use std::{env, fs, io, thread};
 
+use asyncz::testing::TestClock;
 use asyncz::{
-    Args, Lifespan, ProcessPoolExecutor, Provide, RunStatus, Scheduler, Shutdown, TaskContext, task,
+    Args, Lifespan, ProcessPoolExecutor, Provide, RunFilter, RunStatus, Scheduler, Shutdown, TaskContext,
+    task,
 };
 use serde_json::{Value, json};
 
@@ -30,19 +32,24 @@ pub(super) const CASES: &[(&str, fn())] = cases![
     a_cancellation_is_heard
     a_run_that_waits_for_its_process_can_be_aborted
     at_most_so_many_processes_are_there_and_they_are_kept
+    what_waits_runs_in_order_before_an_orderly_end
     what_waits_is_counted_and_let_go
+    the_clock_of_tests_waits_for_processes
+    a_worker_needs_no_runtime
     idle_workers_go
     a_killed_idle_worker_costs_nothing
     signals_to_stop_are_left_to_the_scheduler
     a_shutdown_leaves_nothing
     a_parent_that_is_killed_leaves_nothing
     a_missing_hook_is_told
+    without_a_hook_no_scheduler_starts
     a_hook_that_is_never_reached_is_told
     a_handler_that_the_worker_lacks_is_told
     state_that_the_worker_lacks_is_told
     no_scheduler_starts_in_a_worker
     a_worker_has_no_tasks
     what_a_handler_starts_is_no_worker
+    who_does_not_know_the_token_is_sent_away
 ];
 
 #[task]
@@ -110,7 +117,8 @@ async fn tells(
 
 async fn args_context_and_state_are_right() {
     let tested = Tested::start(ProcessPoolExecutor::new(1)).await;
-    let args = json!({"to": "you@example.org", "cc": [1, 2.5, null], "text": "two\nlines, \u{1F980}"});
+    let numbers: Vec<_> = (1..500).map(|n| f64::from(n).sqrt() / 7e5).collect();
+    let args = json!({"numbers": numbers, "to": [i64::MIN, u64::MAX, null], "text": "two\nlines, \u{1F980}"});
     let run = tested.run(tells::task().id("told").args(&args).unwrap()).await;
     let mut told = run.value.clone().unwrap();
     let pid = told["pid"].take();
@@ -269,6 +277,43 @@ async fn at_most_so_many_processes_are_there_and_they_are_kept() {
     tested.end().await;
 }
 
+async fn what_waits_runs_in_order_before_an_orderly_end() {
+    let tested = Tested::start(ProcessPoolExecutor::new(1)).await;
+    for _ in 0..10 {
+        tested.begin(pid::task()).await;
+    }
+    let runs = async || tested.0.runs(RunFilter::new()).await.unwrap();
+    while runs().await.len() < 10 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    tested.0.stop().await.unwrap();
+    let mut runs = runs().await;
+    assert!(runs.iter().all(|run| run.status == RunStatus::Succeeded), "{runs:?}");
+    runs.sort_by_key(|run| run.id);
+    assert!(runs.is_sorted_by_key(|run| run.started_at), "{runs:?}");
+    no_child_is_left().await;
+}
+
+async fn the_clock_of_tests_waits_for_processes() {
+    let clock = TestClock::at("2026-03-29T00:30:00Z");
+    let config = config().clock(clock.clone()).executor("default", ProcessPoolExecutor::new(1));
+    let tested = Tested(config.scheduler());
+    tested.0.start().await.unwrap();
+    tested.begin(pid::task().id("hourly").every(Duration::from_secs(3_600))).await;
+    clock.advance(Duration::from_secs(3 * 3_600)).await;
+    let runs = tested.0.runs(RunFilter::new()).await.unwrap();
+    assert_eq!(runs.iter().filter(|run| run.status == RunStatus::Succeeded).count(), 3, "{runs:?}");
+    tested.end().await;
+}
+
+async fn a_worker_needs_no_runtime() {
+    let tested = Tested::start(ProcessPoolExecutor::new(1).args(["without runtime"])).await;
+    let waits = tested.begin(hears::task().id("hears")).await;
+    tested.0.cancel_run(tested.running(&waits).await.id).await.unwrap();
+    assert_eq!(tested.ended(&waits).await.value, Some("heard".into()));
+    tested.end().await;
+}
+
 async fn what_waits_is_counted_and_let_go() {
     let tested = Tested::start(ProcessPoolExecutor::new(1)).await;
     let first = tested.begin(waits::task()).await;
@@ -375,6 +420,13 @@ async fn a_missing_hook_is_told() {
     tested.end().await;
 }
 
+async fn without_a_hook_no_scheduler_starts() {
+    let tested = Tested::start(ProcessPoolExecutor::new(1).args(["no hook"])).await;
+    let run = tested.run(pid::task()).await;
+    assert!(error(&run).contains("exit code 4"), "{run:?}");
+    tested.end().await;
+}
+
 async fn a_hook_that_is_never_reached_is_told() {
     let executor = ProcessPoolExecutor::new(1).args(["never ready"]);
     let tested = Tested::start(executor.start_limit(Duration::from_millis(100))).await;
@@ -441,5 +493,24 @@ fn starts_its_like() -> Result<String, io::Error> {
 async fn what_a_handler_starts_is_no_worker() {
     let tested = Tested::start(ProcessPoolExecutor::new(1)).await;
     assert_eq!(tested.run(starts_its_like::task()).await.value, Some("false".into()));
+    tested.end().await;
+}
+
+/// Starts would-be workers: whether they come to run, and what they say.
+#[task]
+fn starts_impostors() -> Result<Vec<bool>, io::Error> {
+    let invitation = env::var("ASYNCZ_WORKER").map_err(io::Error::other)?;
+    let (address, tokens) = invitation.split_once('/').ok_or(io::ErrorKind::InvalidData)?;
+    let reversed: String = tokens.chars().rev().collect();
+    let wrong = [format!("{address}/{reversed}"), format!("127.0.0.1:1/{tokens}"), "nonsense".to_owned()];
+    let run = |invitation| Command::new(env::current_exe()?).env("ASYNCZ_WORKER", invitation).status();
+    wrong.into_iter().map(|invitation| Ok(run(invitation)?.success())).collect()
+}
+
+async fn who_does_not_know_the_token_is_sent_away() {
+    let tested = Tested::start(ProcessPoolExecutor::new(1)).await;
+    let run = tested.run(starts_impostors::task()).await;
+    assert_eq!(run.value, Some(vec![false; 3].into()), "{:?}", run.error);
+    tested.pid().await;
     tested.end().await;
 }

@@ -43,6 +43,10 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["exits"] => return ExitCode::from(3),
+        ["no hook"] => {
+            let started = runtime().block_on(config().scheduler().start());
+            return started.map_or(ExitCode::from(4), |()| ExitCode::from(5));
+        }
         ["never ready"] => loop {
             thread::park();
         },
@@ -59,7 +63,11 @@ fn main() -> ExitCode {
             ["strange"] => AsynczConfig::new().without_registry(),
             _ => config(),
         };
-        return runtime().block_on(worker.run(config)).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+        let worked = match arguments[..] {
+            ["without runtime"] => worker.run_blocking(config),
+            _ => runtime().block_on(worker.run(config)),
+        };
+        return worked.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
     }
     match arguments[..] {
         ["parent"] => runtime().block_on(be_a_parent()),
