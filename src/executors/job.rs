@@ -194,9 +194,9 @@ impl Job {
         &self.run
     }
 
-    /// The handler starts now, and with it the time that the run may take.
-    pub(crate) fn begin_elsewhere(&self) {
-        self.note_start(self.now());
+    /// The handler starts now, and with it the time that the run may take; answers whether it may start.
+    pub(crate) fn begin_elsewhere(&self) -> bool {
+        self.note_start(self.now())
     }
 
     /// Reports how the run ended.
@@ -215,7 +215,7 @@ impl Drop for Job {
     }
 }
 
-fn ended_before_start() -> Ended {
+pub(super) fn ended_before_start() -> Ended {
     Ended::Aborted("the scheduler stopped before it started".to_owned())
 }
 

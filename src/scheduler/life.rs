@@ -239,7 +239,10 @@ async fn live(
             () = driver.step() => {}
             Ok(()) = ending.changed() => match *ending.borrow_and_update() {
                 Ending::No => {}
-                Ending::ClaimNothing => driver.hear(Input::Stop),
+                Ending::ClaimNothing => {
+                    driver.act();
+                    driver.hear(Input::Stop);
+                }
                 how => break how,
             }
         }

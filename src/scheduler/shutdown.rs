@@ -54,6 +54,10 @@ const LAST_WRITES: Duration = Duration::from_secs(2);
 ///
 /// Time limits are of real time, whatever the scheduler's clock: they bound how long a process takes to exit.
 pub(super) async fn end(driver: &mut Driver, how: Ending, ending: &mut watch::Receiver<Ending>) {
+    if how != Ending::Now {
+        // What was due before is decided: a task that was added a moment ago may be among it.
+        driver.act();
+    }
     driver.hear(Input::Stop);
     let mut limit = how.limit();
     drain(driver, &mut limit, ending).await;
@@ -89,9 +93,9 @@ async fn drain(driver: &mut Driver, limit: &mut RealDeadline, ending: &mut watch
         }
     }
     let runs: Vec<_> = driver.shared.live().iter().cloned().collect();
-    runs.iter().for_each(|run| run.live().cancel());
-    // A task of the shutdown has only begun to wait.
+    // First, as a run that stops makes room for one that waits. A task of the shutdown has only begun to wait.
     end_waiting(driver, runs.iter().filter(|run| !run.definition().trigger.at_shutdown()));
+    runs.iter().for_each(|run| run.live().cancel());
     if quiet_by(driver, RealDeadline::after(ABORT_GRACE)).await {
         return;
     }

@@ -8,6 +8,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::super::Job;
+use super::super::job::ended_before_start;
 use super::Settings;
 use super::child::Process;
 use crate::clock::RealDeadline;
@@ -229,6 +230,8 @@ async fn run_to_its_end(pool: &Pool, process: Option<Process>, job: &Job) -> (En
             Err(ended) => return (ended, None),
         },
     };
-    job.begin_elsewhere();
+    if !job.begin_elsewhere() {
+        return (ended_before_start(), Some(process));
+    }
     process.run(job, pool.shut_down()).await
 }

@@ -373,3 +373,17 @@ async fn a_task_of_the_shutdown_that_has_instants_too_stays_when_they_are_over()
         );
     }
 }
+
+#[tokio::test]
+async fn what_was_due_before_a_stop_is_run() {
+    // On the system's clock: mail that comes just after other mail is handled a tick later.
+    let scheduler = AsynczConfig::new().without_registry().scheduler();
+    scheduler.start().await.unwrap();
+    for n in 0..20 {
+        scheduler.add_task(Task::from_fn("nothing", nothing).id(format!("{n}"))).await.unwrap();
+    }
+    scheduler.stop().await.unwrap();
+    let runs = scheduler.runs(RunFilter::new()).await.unwrap();
+    assert_eq!(runs.len(), 20);
+    assert!(runs.iter().all(|run| run.status == RunStatus::Succeeded));
+}
