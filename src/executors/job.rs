@@ -62,7 +62,7 @@ impl Job {
         context: &mut Context<'_>,
     ) -> (Option<BoxFuture<()>>, DateTime<Utc>) {
         if !self.note_start(now) {
-            self.end(ended_before_start(), now);
+            self.end(Ended::before_start(), now);
             return (None, now);
         }
         let begun = match self.run.call() {
@@ -108,7 +108,7 @@ impl Job {
     pub fn run_blocking(self) {
         let now = self.now();
         if !self.note_start(now) {
-            return self.end(ended_before_start(), now);
+            return self.end(Ended::before_start(), now);
         }
         let ended = match self.run.call() {
             None => unknown_handler(),
@@ -148,9 +148,7 @@ impl Job {
     fn run_here(&self, handler: &Arc<BlockingCall>) -> Ended {
         let outcome = catching(|| handler(&self.run));
         match self.run.live().deadline() {
-            Some(deadline) if deadline < self.run.surroundings().clock.now() => {
-                Ended::Returned(Err(self.timeout_in_words()))
-            }
+            Some(deadline) if deadline < self.now() => Ended::Returned(Err(self.timeout_in_words())),
             _ => ended(outcome),
         }
     }
@@ -213,10 +211,6 @@ impl Drop for Job {
             self.report(Ended::Aborted("dropped by its executor".to_owned()), now);
         }
     }
-}
-
-pub(super) fn ended_before_start() -> Ended {
-    Ended::Aborted("the scheduler stopped before it started".to_owned())
 }
 
 fn unknown_handler() -> Ended {

@@ -117,7 +117,7 @@ fn end_waiting<'a>(driver: &mut Driver, runs: impl Iterator<Item = &'a Run>) {
     let finished_at = driver.shared.clock().now();
     let waiting = runs.filter(|run| run.live().started_at().is_none() && run.live().abort_unstarted());
     let end = |run: &Run| {
-        let ended = Ended::Aborted("the scheduler stopped before it started".to_owned());
+        let ended = Ended::before_start();
         Report { run: run.id(), ticket: run.ticket(), started_at: None, finished_at, ended }
     };
     let reports: Vec<_> = waiting.map(end).collect();

@@ -30,6 +30,13 @@ pub(crate) enum Ended {
     Refused(String),
 }
 
+impl Ended {
+    /// It waited for its time or its place when the scheduler stopped.
+    pub(crate) fn before_start() -> Self {
+        Self::Aborted("the scheduler stopped before it started".to_owned())
+    }
+}
+
 /// Where reports go.
 pub(crate) trait Reports: fmt::Debug + Send + Sync {
     fn report(&self, report: Report, busy: Busy);

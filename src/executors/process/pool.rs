@@ -8,7 +8,6 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::super::Job;
-use super::super::job::ended_before_start;
 use super::Settings;
 use super::child::Process;
 use crate::clock::RealDeadline;
@@ -231,7 +230,7 @@ async fn run_to_its_end(pool: &Pool, process: Option<Process>, job: &Job) -> (En
         },
     };
     if !job.begin_elsewhere() {
-        return (ended_before_start(), Some(process));
+        return (Ended::before_start(), Some(process));
     }
     process.run(job, pool.shut_down()).await
 }

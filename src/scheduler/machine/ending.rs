@@ -1,9 +1,9 @@
 //! The early ends: of a run, of a store, of the machine.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use std::collections::BTreeMap;
 
 use super::action::{Action, Dispatch};
 use super::{ABORT_GRACE, Machine};
@@ -30,7 +30,7 @@ impl Machine {
         self.begins_at = None;
         self.is_stopping = true;
         for Dispatch { run, ticket, .. } in std::mem::take(&mut self.delayed).into_values() {
-            let ended = Ended::Aborted("the scheduler stopped before it started".to_owned());
+            let ended = Ended::before_start();
             self.end(Report { run, ticket, started_at: None, finished_at: now, ended });
         }
     }

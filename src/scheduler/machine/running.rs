@@ -52,14 +52,16 @@ impl RunningRuns {
     }
 
     pub(super) fn contains(&self, ticket: Ticket, run: RunId) -> bool {
-        let place = self.places.get(ticket.index());
-        place.is_some_and(|place| place.as_ref().is_some_and(|running| running.run == run))
+        self.get(ticket).is_some_and(|running| running.run == run)
     }
 
     /// Whether the run of this ticket is one of a task of this store.
     pub(super) fn is_of_store(&self, ticket: Ticket, store: &Arc<str>) -> bool {
-        let place = self.places.get(ticket.index());
-        place.is_some_and(|place| place.as_ref().is_some_and(|running| running.store == *store))
+        self.get(ticket).is_some_and(|running| running.store == *store)
+    }
+
+    fn get(&self, ticket: Ticket) -> Option<&Running> {
+        self.places.get(ticket.index())?.as_ref()
     }
 
     /// The ticket of a run, looked for among all.
