@@ -201,19 +201,20 @@ impl RealDeadline {
         self.0.map_or(Duration::MAX, |instant| instant.saturating_duration_since(tokio::time::Instant::now()))
     }
 
-    /// Returns when it has passed.
+    /// Returns when it has passed. It may be polled on one thread now and on another later.
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub(crate) async fn passed(self) {
         let Some(instant) = self.0 else { return std::future::pending().await };
-        if ALARM.get().is_none() {
-            return tokio::time::sleep_until(instant).await;
-        }
-        poll_fn(|_| {
+        let mut timer = None;
+        poll_fn(|context| {
             if instant <= tokio::time::Instant::now() {
                 return Poll::Ready(());
             }
-            let earliest = ALARM.get().flatten().map_or(instant, |alarm| alarm.min(instant));
-            ALARM.set(Some(Some(earliest)));
+            let Some(alarm) = ALARM.get() else {
+                let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(instant)));
+                return timer.as_mut().poll(context);
+            };
+            ALARM.set(Some(Some(alarm.map_or(instant, |alarm| alarm.min(instant)))));
             Poll::Pending
         })
         .await;

@@ -62,8 +62,8 @@ pub use scheduler::{
 };
 pub use stores::{MemoryStore, RunFilter, Store, StoreError};
 pub use task::{
-    Args, Count, FromTask, Handlers, Missing, Occurrence, Overlap, Provide, Provided, Recover, Rejection,
-    Rules, Run, RunId, RunRecord, RunStatus, Schedule, StoreKey, Task, TaskContext, TaskDefaults,
+    Args, Count, FromTask, Handlers, Missing, NodeId, Occurrence, Overlap, Provide, Provided, Recover,
+    Rejection, Rules, Run, RunId, RunRecord, RunStatus, Schedule, StoreKey, Task, TaskContext, TaskDefaults,
     TaskDefinition, TaskFn, TaskId, TaskRecord, TaskResult, Typed, Waiting,
 };
 pub use triggers::{

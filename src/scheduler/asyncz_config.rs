@@ -151,6 +151,34 @@ impl AsynczConfig {
         self.set(|setup| setup.store_retry_interval = interval)
     }
 
+    /// How long a store may take to answer before that counts as a failure, in real time. Default: 10 s.
+    ///
+    /// A store that has not answered may do what it was asked all the same: asking again is harmless.
+    pub fn store_timeout(self, timeout: Duration) -> Self {
+        self.set(|setup| setup.store_timeout = timeout)
+    }
+
+    /// How long entries of the history are kept in stores that outlive the process; `None`: for good. Default: 7 days.
+    ///
+    /// What is decided stays decided, however old: a task's watermark is not part of its history.
+    pub fn keep_history_for(self, time: impl Into<Option<Duration>>) -> Self {
+        self.set(|setup| setup.retention.keep_for = time.into())
+    }
+
+    /// How many entries of the history are kept of each task, in stores that outlive the process; `None`: all.
+    /// Default: 10,000.
+    pub fn keep_runs_a_task(self, entries: impl Into<Option<usize>>) -> Self {
+        self.set(|setup| setup.retention.a_task = entries.into())
+    }
+
+    /// The number of this release of the program, such as that of its build. Default: 0.
+    ///
+    /// While an older release still runs beside a newer one, a task that both declare is as the newer one says: the older one
+    /// leaves it alone, and says so in the log. Of equal releases the one that was started last declares it.
+    pub fn release(self, number: u64) -> Self {
+        self.set(|setup| setup.release = number)
+    }
+
     /// The scheduler's name among all schedulers, as [`Scheduler::info`] tells it. Default: `asyncz-` and 12 digits that
     /// are others each time; a name that stays the same over restarts tells more.
     pub fn identity(self, identity: impl Into<Arc<str>>) -> Self {

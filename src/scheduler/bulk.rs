@@ -33,7 +33,7 @@ impl Scheduler {
         let stores = asked.asked_stores()?;
         let mut removed = self.shared.forget_pending(|task| asked.asks(&task.store));
         for (alias, store) in stores {
-            let tasks = store.query(Query::All).await.map_err(|source| failed(&alias, source))?;
+            let tasks = store.query(Query::All).await.map_err(|source| failed(&alias, source))?.tasks;
             let edits: Vec<_> = tasks.iter().map(|task| Edit::Delete(task.id().clone())).collect();
             let put = self.shared.put(&alias, &*store, &edits).await;
             let outcomes = put.map_err(|source| failed(&alias, source))?;

@@ -18,6 +18,8 @@ pub(super) struct Plan {
     pub(super) now: DateTime<Utc>,
     defaults: TaskDefaults,
     provided: Provided,
+    /// Of the program.
+    release: u64,
     pub(super) stores: BTreeMap<Arc<str>, Arc<dyn Store>>,
     pub(super) executors: BTreeMap<Arc<str>, Arc<dyn Executor>>,
     problems: Vec<StartProblem>,
@@ -50,7 +52,8 @@ pub(super) fn prepare(shared: &Shared, waiting: &[Task]) -> Result<(Plan, Vec<Ha
         now: setup.clock.now(),
         defaults: setup.task_defaults.clone(),
         provided: setup.provided.clone(),
-        stores: setup.stores.clone(),
+        stores: setup.guarded_stores(),
+        release: setup.release,
         executors: setup.executors.clone(),
         problems: setup.mistakes.iter().map(StartProblem::configuration).collect(),
         ended: Vec::new(),
@@ -137,7 +140,10 @@ impl Plan {
         let record = task.record(declared, &self.defaults, self.now, &self.zone);
         match (record, store) {
             (Ok(_), None) => {}
-            (Ok(record), Some(store)) => {
+            (Ok(mut record), Some(store)) => {
+                if declared && let Some(definition) = Arc::get_mut(&mut record.definition) {
+                    definition.release = self.release;
+                }
                 let replace = task.replace_existing.unwrap_or(declared);
                 entries.push(Entry { label: task.label(), store, record, replace, declared });
             }

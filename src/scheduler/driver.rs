@@ -3,25 +3,27 @@
 //! It is no task of the application's runtime, so that a handler that blocks a worker can't hold it back (a task in
 //! tokio's LIFO slot can't be stolen).
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rustc_hash::FxHashMap;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-use super::machine::{Action, Answer, Dispatch, Input, Machine, Question};
+use super::machine::{Action, Answer, Dispatch, Input, KnownRuns, Machine, OpenRuns, Question};
 use super::shared::Shared;
 use crate::clock::{Busy, Clock, after};
 use crate::events::Event;
 use crate::executors::Job;
-use crate::panics::{catching, catching_future};
-use crate::stores::{Query, Store, StoreError};
-use crate::task::{Batch, BoxFuture, Call, Handlers, Run, Surroundings, Ticket};
+use crate::panics::catching;
+use crate::stores::{Beat, Query, RunFilter, Store, StoreError};
+use crate::task::{Batch, BoxFuture, Call, NodeId, Run, Surroundings, Ticket};
+
+/// Clocks that differ by more are told of.
+const MOST_SKEW: TimeDelta = TimeDelta::seconds(1);
 
 /// How many runs that are over are kept.
 const RUNS_KEPT: usize = 1_000;
@@ -140,6 +142,10 @@ impl Driver {
         {
             self.shared.health.note_answer(store);
         }
+        if let Input::Answer(store, Answer::Renew(_, Ok(renewal))) = &input {
+            self.shared.health.note_nodes(store, &renewal.nodes);
+            self.warn_of_skew(store, renewal.now);
+        }
         if let Input::Ended(reports) = &input {
             let mut live = self.shared.live();
             let over = reports.iter().filter_map(|report| live.remove(report.ticket, report.run));
@@ -152,10 +158,18 @@ impl Driver {
         self.shared.emit(event);
     }
 
+    /// The store's clock decides: one far from ours makes what is seen here look early or late.
+    fn warn_of_skew(&self, store: &Arc<str>, told: Option<DateTime<Utc>>) {
+        let Some(skew) = told.map(|told| told - self.clock.now()) else { return };
+        if skew.abs() > MOST_SKEW {
+            let (ahead_ms, store) = (skew.num_milliseconds(), &**store);
+            tracing::warn!(target: "asyncz.stores", store, ahead_ms, "the store's clock is not ours: set one of them");
+        }
+    }
+
     /// Puts a question to a store. An answer that is there at once, as a store in memory gives it, is heard at once.
     fn ask(&mut self, alias: Arc<str>, question: Question) {
-        let mut answer: BoxFuture<Answer> =
-            Box::pin(answer(self.shared.store_of_driver(&alias), question, self.shared.handlers()));
+        let mut answer: BoxFuture<Answer> = Box::pin(answer(self.shared.clone(), alias.clone(), question));
         match Pin::new(&mut answer).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(answer) => self.hear(Input::Answer(alias, answer)),
             Poll::Pending => {
@@ -235,28 +249,53 @@ impl Calls {
     }
 }
 
-/// A store's answer to a question.
-pub(super) async fn answer(store: Option<Arc<dyn Store>>, question: Question, handlers: Handlers) -> Answer {
-    let store = store.ok_or_else(|| StoreError::new("the store was removed"));
+/// A store's answer to a question of this scheduler.
+pub(super) async fn answer(shared: Arc<Shared>, alias: Arc<str>, question: Question) -> Answer {
+    let store = shared.store_of_driver(&alias).ok_or_else(|| StoreError::new("the store was removed"));
+    let (by, handlers) = (shared.node_id(), shared.handlers());
     match question {
         Question::FindDue { now, limit } => {
-            Answer::FindDue(guarded(async { store?.query(Query::Due { now, limit, handlers }).await }).await)
+            Answer::FindDue(async { store?.query(Query::Due { now, limit, handlers }).await }.await)
         }
-        Question::FindNextDue => {
-            Answer::FindNextDue(guarded(async { store?.next_due(&handlers).await }).await)
-        }
+        Question::FindNextDue => Answer::FindNextDue(async { store?.next_due(by, &handlers).await }.await),
         Question::Claim(claims) => {
-            let outcomes = guarded(async { store?.claim(&claims).await }).await;
+            let outcomes = async { store?.claim(by, &claims).await }.await;
             Answer::Claim(claims, outcomes)
         }
         Question::Finish(ends) => {
-            let outcomes = guarded(async { store?.finish(&ends).await }).await;
+            let outcomes = async { store?.finish(by, &ends).await }.await;
             Answer::Finish(ends, outcomes)
         }
+        Question::Renew { now, lease, skew, limit } => {
+            let beat = Beat { node: shared.node(), lease, now, skew, handlers, limit };
+            Answer::Renew(now, async { store?.renew(&beat).await }.await)
+        }
+        Question::TakeOver(claims) => {
+            let outcomes = async { store?.claim(by, &claims).await }.await;
+            Answer::TakeOver(claims, outcomes)
+        }
+        Question::FindOpen(known) => {
+            let open = async { find_open(&*store?, by, &known).await }.await;
+            Answer::FindOpen(known, open)
+        }
+        Question::Prune(prune) => Answer::Prune(async { store?.prune(&prune).await }.await),
     }
 }
 
-/// A store's panic is a failure like any other.
-pub(super) async fn guarded<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    catching_future(asked).await.unwrap_or_else(|panic| Err(StoreError::new(format!("the store {panic}"))))
+/// The runs that a store has as this scheduler's; with those that it does not know come their tasks.
+async fn find_open(store: &dyn Store, by: NodeId, known: &KnownRuns) -> Result<OpenRuns, StoreError> {
+    let ids = known.ids();
+    let mut open = OpenRuns::default();
+    let mut strays = Vec::new();
+    for run in store.runs(&RunFilter::open_of(by)).await? {
+        match ids.contains(&run.id) {
+            true => drop(open.known.insert(run.id)),
+            false => strays.push(run),
+        }
+    }
+    let tasks: Vec<_> = strays.iter().map(|run| run.task.clone()).collect();
+    let tasks = if tasks.is_empty() { Vec::new() } else { store.load(&tasks).await? };
+    // One whose task was deleted ends with the lease.
+    open.strays = strays.into_iter().zip(tasks).filter_map(|(run, task)| Some((run, task?))).collect();
+    Ok(open)
 }

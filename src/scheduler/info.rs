@@ -11,13 +11,12 @@ use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use tokio::runtime::Handle;
 
-use super::driver::guarded;
 use super::machine::RunCounts;
 use super::shared::Shared;
 use super::{Scheduler, State};
 use crate::Zone;
 use crate::executors::Executor;
-use crate::stores::{Store, StoreError};
+use crate::stores::{NodeRecord, Store, StoreError};
 use crate::task::{BoxFuture, in_words};
 
 /// A scheduler at one moment, as [`Scheduler::info`] tells it.
@@ -64,6 +63,9 @@ pub struct StoreInfo {
     pub tasks: Option<usize>,
     /// Why it did not answer when it was last asked; `None` where it did.
     pub error: Option<String>,
+    /// The schedulers that share it, this one among them, as it knew them when it was last told that this one lives. None
+    /// where it keeps what it has in this process.
+    pub nodes: Vec<NodeRecord>,
 }
 
 /// An executor of a scheduler.
@@ -124,9 +126,9 @@ fn store_infos(shared: &Arc<Shared>, session: Option<&Session>) -> Vec<StoreInfo
         if let Some(session) = session {
             shared.health.ask(shared, &alias, &store, &session.stores);
         }
-        let Standing { tasks, error, .. } =
+        let Standing { tasks, error, nodes, .. } =
             shared.health.of(&alias).filter(|_| session.is_some()).unwrap_or_default();
-        StoreInfo { kind: short(store.type_name()), alias, tasks, error }
+        StoreInfo { kind: short(store.type_name()), alias, tasks, error, nodes }
     };
     stores.into_iter().map(info).collect()
 }
@@ -176,6 +178,7 @@ pub(super) struct Health {
 struct Standing {
     tasks: Option<usize>,
     error: Option<String>,
+    nodes: Vec<NodeRecord>,
     /// It is being asked for the number of its tasks.
     is_asked: bool,
 }
@@ -185,6 +188,11 @@ impl Health {
     pub(super) fn note_failure(&self, alias: &Arc<str>, error: Option<&str>) {
         self.standings().entry(alias.clone()).or_default().error = error.map(str::to_owned);
         self.has_failures.store(true, Ordering::Release);
+    }
+
+    /// Notes who shares a store.
+    pub(super) fn note_nodes(&self, alias: &Arc<str>, nodes: &[NodeRecord]) {
+        self.standings().entry(alias.clone()).or_default().nodes = nodes.to_vec();
     }
 
     /// Notes that a store has answered.
@@ -225,7 +233,7 @@ impl Health {
             return;
         }
         let store = store.clone();
-        let mut count: BoxFuture<_> = Box::pin(async move { guarded(store.count()).await });
+        let mut count: BoxFuture<_> = Box::pin(async move { store.count().await });
         let _entered = runtime.enter();
         match Pin::new(&mut count).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(counted) => self.note_count(alias, counted),

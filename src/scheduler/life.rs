@@ -15,7 +15,7 @@ use super::{Scheduler, State, startup};
 use crate::Error;
 use crate::clock::{after, block_on};
 use crate::events::{Event, EventMask};
-use crate::task::{Reports, RunId, Surroundings};
+use crate::task::{Reports, Surroundings};
 
 /// How many starts there were, and the way to the thread.
 #[derive(Debug, Default)]
@@ -191,29 +191,28 @@ async fn live(
     mut ending: watch::Receiver<Ending>,
 ) {
     let alone = shared.parts.lock().await;
+    let boot = shared.name_start();
     let started = match startup::start_in_time(&shared, &runtimes.handlers).await {
         Ok(started) => started,
         Err(error) => return drop(ready.send(Err(error))),
     };
-    let (provided, clock, interval, delay) = {
+    let (provided, clock, machine, delay) = {
         let setup = shared.setup();
-        (setup.provided.clone(), setup.clock.clone(), setup.store_retry_interval, setup.startup_delay)
+        let machine = Machine::new(boot, setup.store_retry_interval, setup.retention);
+        (setup.provided.clone(), setup.clock.clone(), machine, setup.startup_delay)
     };
     let scheduler = Scheduler::of(shared.clone());
     let reports: Weak<dyn Reports> = Arc::downgrade(&shared.mailbox) as _;
     let surroundings =
         Surroundings { provided: Arc::new(provided), scheduler, clock: clock.clone(), reports };
-    let mut driver = Driver::new(
-        Machine::new(RunId::boot(), interval),
-        shared.clone(),
-        surroundings,
-        runtimes.stores.clone(),
-    );
+    let mut driver = Driver::new(machine, shared.clone(), surroundings, runtimes.stores.clone());
     for event in started.events {
         driver.emit(&event);
     }
     for store in started.stores {
-        driver.hear(Input::StoreAdded(store));
+        let Some(open) = shared.store(&store) else { continue };
+        let terms = shared.terms(&store, &*open);
+        driver.hear(Input::StoreAdded(store, terms));
     }
     #[cfg(feature = "axum")]
     let _entry = super::running::AmongTheRunning::enter(&shared);

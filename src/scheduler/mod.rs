@@ -11,6 +11,7 @@ mod check;
 mod config;
 mod driver;
 mod edit;
+mod guarded;
 mod info;
 mod life;
 mod listen;

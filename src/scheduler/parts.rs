@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::driver::guarded;
+use super::guarded::guarded;
 use super::machine::Input;
 use super::shared::Shared;
 use super::startup::tell_of_orphans;
@@ -70,11 +70,13 @@ impl Scheduler {
             return Err(Error::AliasTaken { kind: "a store", alias: alias.to_string() });
         }
         if shared.session().is_some() {
-            guarded(store.start()).await.map_err(|source| Error::Store { store: alias.clone(), source })?;
-            tell_of_orphans(&*store, &alias, shared.handlers()).await?;
-            shared.insert_store(alias.clone(), store.clone());
+            let ours = guarded(store.clone(), shared.setup().store_timeout);
+            ours.start().await.map_err(|source| Error::Store { store: alias.clone(), source })?;
+            tell_of_orphans(&*ours, &alias, shared.handlers()).await?;
+            let terms = shared.terms(&alias, &*ours);
+            shared.insert_store(alias.clone(), ours);
             shared.emit(&Event::new(EventMask::STORE_ADDED, shared.clock().now()).alias(&alias));
-            self.tell(Input::StoreAdded(alias.clone()));
+            self.tell(Input::StoreAdded(alias.clone(), terms));
         }
         shared.setup().stores.insert(alias, store);
         Ok(())
@@ -108,6 +110,7 @@ impl Scheduler {
             return Err(Error::StoreNotFound { alias: alias.as_ref().to_owned(), known });
         };
         let session = shared.session();
+        let store = shared.store(&alias).unwrap_or(store);
         let left = shared.let_store_go(alias.clone(), store.clone());
         let Some(session) = session else {
             shared.leaving.stores().remove(&alias);
@@ -195,7 +198,8 @@ async fn close(
 ) -> Result<(), Error> {
     // Whether it is told or dropped.
     _ = left.await;
-    let closed = guarded(store.shutdown()).await;
+    shared.leave(&alias, &*store).await;
+    let closed = store.shutdown().await;
     shared.leaving.stores().remove(&alias);
     shared.health.forget(&alias);
     shared.emit(&Event::new(EventMask::STORE_REMOVED, shared.clock().now()).alias(&alias));

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::guarded::guarded;
+use super::machine::Retention;
 use super::runtime::RunOn;
 use crate::Zone;
 use crate::clock::{Clock, SystemClock};
@@ -29,6 +31,11 @@ pub(super) struct Setup {
     pub(super) start_paused: bool,
     pub(super) drain_timeout: Duration,
     pub(super) store_retry_interval: Duration,
+    /// How long a call of a store may take.
+    pub(super) store_timeout: Duration,
+    pub(super) retention: Retention,
+    /// Which release of the program this is.
+    pub(super) release: u64,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) run_on: RunOn,
     /// What its log lines carry.
@@ -42,6 +49,12 @@ pub(super) struct Setup {
 }
 
 impl Setup {
+    /// The stores as the scheduler uses them.
+    pub(super) fn guarded_stores(&self) -> BTreeMap<Arc<str>, Arc<dyn Store>> {
+        let stores = self.stores.iter();
+        stores.map(|(alias, store)| (alias.clone(), guarded(store.clone(), self.store_timeout))).collect()
+    }
+
     /// Gives a store and an executor of ours the name `default` where nobody has it.
     pub(super) fn fill_in_defaults(&mut self) {
         self.stores.entry("default".into()).or_insert_with(|| Arc::new(MemoryStore::new()));
@@ -52,6 +65,10 @@ impl Setup {
 /// Kubernetes kills after 30 s: what is left is for cancelling and aborting.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
 const STORE_RETRY_INTERVAL: Duration = Duration::from_secs(10);
+/// Less than a lease lasts: a question that hangs must not cost it.
+const STORE_TIMEOUT: Duration = Duration::from_secs(10);
+const RETENTION: Retention =
+    Retention { keep_for: Some(Duration::from_secs(7 * 24 * 3_600)), a_task: Some(10_000) };
 
 impl Default for Setup {
     fn default() -> Self {
@@ -68,6 +85,9 @@ impl Default for Setup {
             start_paused: false,
             drain_timeout: DRAIN_TIMEOUT,
             store_retry_interval: STORE_RETRY_INTERVAL,
+            store_timeout: STORE_TIMEOUT,
+            retention: RETENTION,
+            release: 0,
             clock: Arc::new(SystemClock),
             run_on: RunOn::default(),
             logger_name: None,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rustc_hash::FxHashMap;
@@ -11,7 +12,7 @@ use tokio::sync::watch;
 use super::State;
 use super::info::{Health, Session};
 use super::life::Life;
-use super::machine::{Machine, RunCounts};
+use super::machine::{Machine, RunCounts, Terms};
 use super::mailbox::Mailbox;
 use super::parts::Leaving;
 use super::setup::Setup;
@@ -19,8 +20,10 @@ use crate::Error;
 use crate::clock::Clock;
 use crate::events::{Bus, Event, EventMask};
 use crate::executors::Executor;
-use crate::stores::{Edit, EditOutcome, Store, StoreError};
-use crate::task::{Handler, Handlers, Run, RunId, Task, TaskRecord, Ticket, digest};
+use crate::stores::{
+    Beat, ChangeListener, Changes, Claim, ClaimOutcome, Edit, EditOutcome, Node, Store, StoreError,
+};
+use crate::task::{Handler, Handlers, NodeId, Run, RunId, Task, TaskRecord, Ticket, digest};
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -44,6 +47,8 @@ pub(crate) struct Shared {
     live: Mutex<LiveRuns>,
     state: AtomicU8,
     boot: u64,
+    /// What this start of the scheduler is called in stores.
+    node: AtomicU64,
     runs_by_hand: AtomicU64,
     /// It is the configuration of a worker process: its handlers run for a scheduler elsewhere, and this one never does.
     pub(super) works_for_another: AtomicBool,
@@ -133,6 +138,7 @@ impl Shared {
             live: Mutex::default(),
             state: AtomicU8::new(State::Stopped as u8),
             boot,
+            node: AtomicU64::new(boot),
             runs_by_hand: AtomicU64::new(0),
             works_for_another: AtomicBool::new(false),
         })
@@ -162,6 +168,70 @@ impl Shared {
 
     pub(super) fn set_session(&self, session: Option<Session>) {
         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = session;
+    }
+
+    /// A name for the start that begins now; answers it.
+    pub(super) fn name_start(&self) -> u64 {
+        let boot = RunId::boot();
+        self.node.store(boot, Ordering::Release);
+        boot
+    }
+
+    /// What this start of the scheduler is called in stores.
+    pub(super) fn node_id(&self) -> NodeId {
+        NodeId::new(self.node.load(Ordering::Acquire))
+    }
+
+    /// The scheduler as stores know it.
+    pub(super) fn node(&self) -> Node {
+        let now = self.clock().now();
+        Node {
+            id: self.node_id(),
+            identity: self.identity(),
+            host: host(),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            release: self.setup().release,
+            started_at: self.session().map_or(now, |session| session.since),
+        }
+    }
+
+    /// Writes the claim of a user, of whatever runs it is. Where the lease has lapsed, as it has at first, it is renewed.
+    pub(super) async fn claim(&self, store: &dyn Store, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
+        let by = self.node_id();
+        let mut outcomes = store.claim(by, std::slice::from_ref(claim)).await?;
+        if outcomes == [ClaimOutcome::Lapsed]
+            && let Some(lease) = store.lease()
+        {
+            self.beat(store, lease).await?;
+            outcomes = store.claim(by, std::slice::from_ref(claim)).await?;
+        }
+        outcomes.pop().ok_or_else(|| StoreError::new("it did not answer a claim"))
+    }
+
+    /// Renews the lease in a store, beside the driver; with none, what is left there is let go of.
+    pub(super) async fn beat(&self, store: &dyn Store, lease: Duration) -> Result<(), StoreError> {
+        let (node, now, handlers) = (self.node(), self.clock().now(), Handlers::default());
+        store.renew(&Beat { node, lease, now, skew: None, handlers, limit: 0 }).await.map(drop)
+    }
+
+    /// How a store is to be dealt with; from here on it tells of changes.
+    pub(super) fn terms(self: &Arc<Self>, alias: &Arc<str>, store: &dyn Store) -> Terms {
+        let (shared, alias) = (Arc::downgrade(self), alias.clone());
+        let node = self.node_id();
+        let listener = ChangeListener::new(move || {
+            let hears = |shared: &Arc<Self>| shared.node_id() == node && shared.state() != State::Stopped;
+            let shared = shared.upgrade().filter(hears);
+            if let Some(shared) = &shared {
+                shared.changed(&alias);
+            }
+            shared.is_some()
+        });
+        let ask_every = match store.changes(listener) {
+            Changes::Told => None,
+            Changes::Ask(time) => Some(time),
+        };
+        Terms { lease: store.lease(), ask_every }
     }
 
     /// An id for a run that is not the machine's.
@@ -353,6 +423,17 @@ impl Shared {
             false => Ok(()),
         }
     }
+}
+
+/// The name of this host.
+fn host() -> Arc<str> {
+    static HOST: LazyLock<Arc<str>> = LazyLock::new(|| {
+        let known = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+        let told =
+            known.or_else(|| std::env::var("HOSTNAME").or_else(|_| std::env::var("COMPUTERNAME")).ok());
+        told.as_deref().map_or("unknown", str::trim).into()
+    });
+    HOST.clone()
 }
 
 /// What is worth a line for people.

@@ -72,6 +72,8 @@ pub(super) async fn end(driver: &mut Driver, how: Ending, ending: &mut watch::Re
         driver.act();
         shared.set_state(State::Stopped);
         shared.set_session(None);
+        // Nobody hears what comes now, and a clock of tests must not wait for that.
+        drop(shared.mailbox.take());
     }
     driver.emit(&Event::new(EventMask::SCHEDULER_SHUTDOWN, driver.shared.clock().now()));
     driver.shared.bus.close_streams();
@@ -149,7 +151,7 @@ async fn run_shutdown_tasks(driver: &mut Driver) {
     let shared = driver.shared.clone();
     for (alias, store) in shared.stores() {
         let tasks = match store.query(Query::All).await {
-            Ok(tasks) => tasks,
+            Ok(found) => found.tasks,
             Err(error) => {
                 tracing::error!(target: "asyncz.stores", store = &*alias, %error, "no shutdown tasks to be had");
                 continue;
@@ -164,8 +166,7 @@ async fn run_shutdown_tasks(driver: &mut Driver) {
         for task in tasks.iter().filter(run_now) {
             let Ok(mut claim) = plan_by_hand(task, now, shared.run_id_by_hand()) else { continue };
             claim.decisions.iter_mut().for_each(|decision| decision.occurrence.by_hand = false);
-            if let Ok([ClaimOutcome::Won { .. }]) = store.claim(std::slice::from_ref(&claim)).await.as_deref()
-            {
+            if let Ok(ClaimOutcome::Won { .. }) = shared.claim(&*store, &claim).await {
                 driver.hear(Input::ClaimedByHand(alias.clone(), Box::new(claim)));
             }
         }

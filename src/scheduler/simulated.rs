@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::driver::answer;
-use super::machine::{Action, Answer, Dispatch, Input, Machine};
+use super::machine::{Action, Answer, Dispatch, Input, Machine, Retention, Terms};
 use super::shared::Shared;
 use super::{Scheduler, State};
 use crate::clock::Clock;
@@ -41,6 +41,8 @@ pub(crate) enum Deed {
 pub(crate) struct Heard(Answer);
 
 const STORE: &str = "default";
+/// What the simulation compares must not be forgotten.
+const KEEPS_ALL: Retention = Retention { keep_for: None, a_task: None };
 
 impl Simulated {
     /// A scheduler that has one handler and has started on a store that has. Those with another `boot` give their runs other ids.
@@ -52,6 +54,7 @@ impl Simulated {
         handler: Handler,
     ) -> Self {
         let shared = Shared::named(boot);
+        let terms = Terms { lease: store.lease(), ask_every: None };
         shared.add_handler(handler);
         shared.setup().clock = clock.clone();
         let executor: Arc<dyn Executor> = Arc::new(DebugExecutor::new());
@@ -60,10 +63,10 @@ impl Simulated {
         shared.pending().take();
         shared.set_state(State::Running);
         let boot = !boot;
-        let machine = Machine::new(boot, store_retry_interval);
+        let machine = Machine::new(boot, store_retry_interval, KEEPS_ALL);
         let mut simulated = Self { machine, shared, clock, log: None };
         simulated.log = Some(Log { boot, store_retry_interval, heard: Vec::new(), did: Digest::new() });
-        simulated.hear(Input::StoreAdded(default()));
+        simulated.hear(Input::StoreAdded(default(), terms));
         simulated.hear(Input::Resume);
         simulated
     }
@@ -102,7 +105,7 @@ impl Simulated {
     fn deed(&self, action: Action) -> Option<Deed> {
         Some(match action {
             Action::Ask(store, question) => {
-                let answer = answer(self.shared.store_of_driver(&store), question, self.shared.handlers());
+                let answer = answer(self.shared.clone(), store, question);
                 Deed::Ask(Box::pin(async move { Heard(answer.await) }))
             }
             Action::Dispatch(runs) => {
@@ -144,6 +147,11 @@ impl Simulated {
         self.machine.poll_timeout()
     }
 
+    /// Whether it has a run, or writes its end.
+    pub(crate) fn knows(&self, run: RunId) -> bool {
+        self.machine.knows(run)
+    }
+
     /// Whether nothing goes on: no claim, no run, no end to be written.
     pub(crate) fn is_quiet(&self) -> bool {
         self.machine.is_quiet()
@@ -160,7 +168,7 @@ impl Simulated {
     /// Whether a machine that hears the same at the same instants does the same.
     pub(crate) fn replays(&mut self) -> bool {
         let Some(log) = self.log.take() else { return true };
-        let mut machine = Machine::new(log.boot, log.store_retry_interval);
+        let mut machine = Machine::new(log.boot, log.store_retry_interval, KEEPS_ALL);
         let mut did = Digest::new();
         for (now, entry) in log.heard {
             match entry {
@@ -217,13 +225,15 @@ impl Write for Digest {
 
 fn copy(input: &Input) -> Input {
     match input {
-        Input::StoreAdded(store) => Input::StoreAdded(store.clone()),
+        Input::StoreAdded(store, terms) => Input::StoreAdded(store.clone(), *terms),
         Input::StoreRemoved(store) => Input::StoreRemoved(store.clone()),
         Input::Changed(store) => Input::Changed(store.clone()),
         Input::BeginAt(begin) => Input::BeginAt(*begin),
         Input::Resume => Input::Resume,
         Input::Pause => Input::Pause,
         Input::ClaimedByHand(store, claim) => Input::ClaimedByHand(store.clone(), claim.clone()),
+        Input::ClaimingByHand(run) => Input::ClaimingByHand(*run),
+        Input::NotClaimedByHand(store, run) => Input::NotClaimedByHand(store.clone(), *run),
         Input::Cancel(run) => Input::Cancel(*run),
         Input::Ended(reports) => Input::Ended(reports.clone()),
         Input::Stop => Input::Stop,
@@ -238,6 +248,10 @@ fn copy_of_answer(answer: &Answer) -> Answer {
         Answer::FindNextDue(due) => Answer::FindNextDue(copy_of_result(due)),
         Answer::Claim(claims, outcomes) => Answer::Claim(claims.clone(), copy_of_result(outcomes)),
         Answer::Finish(ends, outcomes) => Answer::Finish(ends.clone(), copy_of_result(outcomes)),
+        Answer::Renew(asked_at, renewal) => Answer::Renew(*asked_at, copy_of_result(renewal)),
+        Answer::TakeOver(claims, outcomes) => Answer::TakeOver(claims.clone(), copy_of_result(outcomes)),
+        Answer::FindOpen(asked, open) => Answer::FindOpen(asked.clone(), copy_of_result(open)),
+        Answer::Prune(pruned) => Answer::Prune(copy_of_result(pruned)),
     }
 }
 

@@ -83,6 +83,7 @@ pub(super) async fn stop(shared: &Shared) {
         executor.shutdown();
     }
     for (alias, store) in shared.stores() {
+        shared.leave(&alias, &*store).await;
         if let Err(error) = store.shutdown().await {
             tracing::error!(target: "asyncz.stores", store = &*alias, %error, "the store did not close well");
         }
@@ -108,6 +109,18 @@ async fn prepare_and_open(
         return Err(error);
     }
     Ok(Started { stores: plan.stores.into_keys().collect(), events })
+}
+
+impl Shared {
+    /// Lets go of what this scheduler has left in a store: others take it over at once.
+    pub(super) async fn leave(&self, alias: &Arc<str>, store: &dyn Store) {
+        if store.lease().is_none() {
+            return;
+        }
+        if let Err(error) = self.beat(store, Duration::ZERO).await {
+            tracing::warn!(target: "asyncz.stores", store = &**alias, %error, "others will know later that this one left");
+        }
+    }
 }
 
 /// Starts the stores and puts the tasks in.
@@ -141,7 +154,7 @@ pub(super) async fn tell_of_orphans(
     handlers: Handlers,
 ) -> Result<(), Error> {
     let orphans = store.query(Query::Orphans { handlers, limit: ORPHANS_TOLD }).await;
-    for task in orphans.map_err(|source| Error::Store { store: alias.clone(), source })? {
+    for task in orphans.map_err(|source| Error::Store { store: alias.clone(), source })?.tasks {
         tracing::warn!(
             target: "asyncz.scheduler",
             store = &**alias,
@@ -187,6 +200,10 @@ async fn put(
             Some(_) if !replace => {
                 return Err(Error::ConflictId { id: record.id().clone(), store: alias.to_string() });
             }
+            Some(known) if declared && known.definition.release > record.definition.release => {
+                tell_of_newer(&alias, known, &record);
+                return Ok(Vec::new());
+            }
             Some(known) => (Edit::Replace(replacement(known, &record)), EventMask::TASK_MODIFIED),
         };
         if store.put(&[edit]).await.map_err(failed)? != [EditOutcome::Done] {
@@ -202,6 +219,18 @@ async fn put(
         }
         return Ok(events);
     }
+}
+
+/// A newer release of the program has declared a task: it stays as that one says.
+fn tell_of_newer(alias: &Arc<str>, known: &TaskRecord, ours: &TaskRecord) {
+    tracing::warn!(
+        target: "asyncz.scheduler",
+        store = &**alias,
+        task = tracing::field::display(known.id()),
+        theirs = known.definition.release,
+        ours = ours.definition.release,
+        "the task stays as a newer release of the program has declared it"
+    );
 }
 
 /// `new` in the place of `known`: where the trigger is the same, so is its place in time.
@@ -237,8 +266,7 @@ async fn miss(
     now: DateTime<Utc>,
 ) -> Result<Vec<Event>, StoreError> {
     let Some(claim) = plan_missed(record, now, shared.run_id_by_hand()) else { return Ok(Vec::new()) };
-    let outcome = store.claim(std::slice::from_ref(&claim)).await?;
-    let [ClaimOutcome::Won { removed }] = outcome[..] else { return Ok(Vec::new()) };
+    let ClaimOutcome::Won { removed } = shared.claim(store, &claim).await? else { return Ok(Vec::new()) };
     let event = |decision: Decision| {
         let event = Event::new(EventMask::TASK_MISSED, now).task(record.id());
         Event { error: decision.reason, ..event.run(decision.run, decision.occurrence.due) }

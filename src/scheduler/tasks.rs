@@ -11,7 +11,7 @@ use super::snapshot::{TaskFilter, TaskSnapshot};
 use super::{Scheduler, Shared};
 use crate::Error;
 use crate::events::{Event, EventMask};
-use crate::stores::{ClaimOutcome, Edit, EditOutcome, Query, RunFilter, Store, StoreError};
+use crate::stores::{Claim, ClaimOutcome, Edit, EditOutcome, Query, RunFilter, Store, StoreError};
 use crate::task::{RunId, RunRecord, RunStatus, Task, TaskId, TaskRecord};
 
 impl Scheduler {
@@ -37,7 +37,7 @@ impl Scheduler {
         let handlers = self.shared.handlers();
         let mut tasks = self.shared.pending_tasks(|task| self.asks(&task.store));
         for (alias, store) in self.asked_stores()? {
-            let records = store.query(Query::All).await.map_err(|source| failed(&alias, source))?;
+            let records = store.query(Query::All).await.map_err(|source| failed(&alias, source))?.tasks;
             let snapshot = |record| TaskSnapshot::new(alias.clone(), record, &handlers);
             tasks.extend(records.iter().map(snapshot));
         }
@@ -65,13 +65,12 @@ impl Scheduler {
                 self.shared.emit(&event.error(&*reason));
                 Error::MaxInstances { id: id.clone(), reason }
             })?;
-            let outcomes =
-                store.claim(std::slice::from_ref(&claim)).await.map_err(|source| failed(&alias, source))?;
-            if outcomes == [ClaimOutcome::Lost] {
-                continue;
+            let claiming = ClaimingByHand::begin(self, &alias, run_id);
+            let claimed = self.shared.claim(&*store, &claim).await;
+            if let ClaimOutcome::Won { .. } = claimed.map_err(|source| failed(&alias, source))? {
+                claiming.won(claim);
+                return Ok(run_id);
             }
-            self.tell(Input::ClaimedByHand(alias, Box::new(claim)));
-            return Ok(run_id);
         }
     }
 
@@ -148,13 +147,22 @@ impl Scheduler {
     }
 
     /// Tells a run to stop, and aborts it 2 s later if it goes on. One that has ended, or waits for a place, stays as it is.
+    /// A run of another scheduler on the store is told by that one, as soon as it hears of it.
     ///
     /// # Errors
     /// [`Error::NotRunning`], [`Error::RunNotFound`], [`Error::Store`].
     pub async fn cancel_run(&self, id: RunId) -> Result<(), Error> {
         self.shared.require_running()?;
-        self.run(id).await?;
-        self.tell(Input::Cancel(id));
+        let run = self.run(id).await?;
+        if !run.is_open() || run.node.is_none_or(|node| node == self.shared.node_id()) {
+            self.tell(Input::Cancel(id));
+            return Ok(());
+        }
+        for (alias, store) in self.asked_stores()? {
+            if store.cancel(id).await.map_err(|source| failed(&alias, source))? {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -190,6 +198,34 @@ impl Scheduler {
                 let stores = found.iter().map(|(alias, ..)| alias.to_string()).collect();
                 Err(Error::Ambiguous { id, stores })
             }
+        }
+    }
+}
+
+/// A claim of a user that the driver has not heard of: until then the run must not look like one that nobody knows.
+struct ClaimingByHand<'a> {
+    scheduler: &'a Scheduler,
+    store: &'a Arc<str>,
+    run: RunId,
+    is_won: bool,
+}
+
+impl<'a> ClaimingByHand<'a> {
+    fn begin(scheduler: &'a Scheduler, store: &'a Arc<str>, run: RunId) -> Self {
+        scheduler.tell(Input::ClaimingByHand(run));
+        Self { scheduler, store, run, is_won: false }
+    }
+
+    fn won(mut self, claim: Claim) {
+        self.is_won = true;
+        self.scheduler.tell(Input::ClaimedByHand(self.store.clone(), Box::new(claim)));
+    }
+}
+
+impl Drop for ClaimingByHand<'_> {
+    fn drop(&mut self) {
+        if !self.is_won {
+            self.scheduler.tell(Input::NotClaimedByHand(self.store.clone(), self.run));
         }
     }
 }

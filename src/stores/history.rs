@@ -133,6 +133,11 @@ impl History {
         self.entries.get_mut(at as usize).map(|entry| &mut entry.run).filter(|entry| entry.id == run)
     }
 
+    /// As [`at`](Self::at), to look at.
+    pub(super) fn get(&self, at: u32, run: RunId) -> Option<&RunRecord> {
+        self.entries.get(at as usize).map(|entry| &entry.run).filter(|entry| entry.id == run)
+    }
+
     /// Whether it has nothing of the task of this number.
     pub(super) fn is_empty(&self, task: u32) -> bool {
         self.of_task.get(task as usize).is_none_or(|chain| chain.len == 0)

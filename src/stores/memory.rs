@@ -1,7 +1,9 @@
 //! A store in this process's memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -10,18 +12,37 @@ use smallvec::SmallVec;
 
 use super::agenda::Agenda;
 use super::history::History;
+use super::leases::Leases;
 use super::{
-    Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Query, Retry, RunFilter, Store, StoreError,
+    Beat, ChangeListener, Changes, Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Found,
+    LapsedRun, NextDue, Query, Renewal, RunFilter, Store, StoreError, Then,
 };
-use crate::task::{Handlers, RunId, RunRecord, RunStatus, StoreKey, TaskDefinition, TaskId, TaskRecord};
+use crate::task::{
+    Handlers, NodeId, RunId, RunRecord, RunStatus, StoreKey, TaskDefinition, TaskId, TaskRecord,
+};
 
 /// Keeps tasks in memory: fast, and gone with the process.
 ///
 /// Its history has the newest 100 entries of each task and 100,000 in all; the entries of a removed task stay until newer
 /// ones take their place. What it keeps outlives a scheduler's shutdown and start.
+///
+/// Several schedulers of a process may share one (`Arc<MemoryStore>` is a store). As they come to their end together there
+/// are no leases, unless [`leased`](Self::leased) says so.
 #[derive(Debug)]
 pub struct MemoryStore {
     kept: Mutex<Kept>,
+    lease: Option<Duration>,
+    clock: Option<StoreClock>,
+    listeners: Mutex<Vec<ChangeListener>>,
+}
+
+/// A clock of the store's own.
+struct StoreClock(Box<dyn Fn() -> DateTime<Utc> + Send + Sync>);
+
+impl fmt::Debug for StoreClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreClock")
+    }
 }
 
 /// Each task stands at a number, which is its [`StoreKey`]: what a scheduler has read comes back with it, and nothing need be
@@ -35,6 +56,9 @@ struct Kept {
     history: History,
     /// Runs of deleted tasks that go on, and their entries.
     orphans: FxHashMap<RunId, u32>,
+    leases: Leases,
+    /// Runs that are to be cancelled.
+    cancelled: BTreeSet<RunId>,
 }
 
 /// A task, or one that is gone while its history is not.
@@ -72,7 +96,44 @@ impl MemoryStore {
                 agenda: Agenda::default(),
                 history: History::new(a_task, in_all),
                 orphans: FxHashMap::default(),
+                leases: Leases::default(),
+                cancelled: BTreeSet::new(),
             }),
+            lease: None,
+            clock: None,
+            listeners: Mutex::default(),
+        }
+    }
+
+    /// With leases as in a store that outlives the process: what a scheduler has that is not heard of for so long is taken
+    /// over by the others. For tests that see one die, which is as in a store of many processes then.
+    #[must_use]
+    pub fn leased(mut self, lease: Duration) -> Self {
+        self.lease = Some(lease);
+        self
+    }
+
+    /// With a clock of its own.
+    #[cfg(feature = "testing")]
+    pub(crate) fn with_clock(mut self, clock: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
+        self.clock = Some(StoreClock(Box::new(clock)));
+        self
+    }
+
+    /// The store's time; `told`: the caller's.
+    fn time(&self, told: DateTime<Utc>) -> DateTime<Utc> {
+        self.own_time().unwrap_or(told)
+    }
+
+    fn own_time(&self) -> Option<DateTime<Utc>> {
+        self.clock.as_ref().map(|StoreClock(clock)| clock())
+    }
+
+    /// Tells the schedulers that share the store. A single one knows what it does.
+    fn tell(&self) {
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        if listeners.len() > 1 {
+            listeners.retain(ChangeListener::tell);
         }
     }
 
@@ -98,9 +159,21 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn now(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        Ok(self.own_time())
+    }
+
+    fn lease(&self) -> Option<Duration> {
+        self.lease
+    }
+
     async fn put(&self, edits: &[Edit]) -> Result<Vec<EditOutcome>, StoreError> {
-        let mut kept = self.kept();
-        Ok(edits.iter().map(|edit| kept.edit(edit)).collect())
+        let outcomes = {
+            let mut kept = self.kept();
+            edits.iter().map(|edit| kept.edit(edit)).collect()
+        };
+        self.tell();
+        Ok(outcomes)
     }
 
     async fn load(&self, ids: &[TaskId]) -> Result<Vec<Option<TaskRecord>>, StoreError> {
@@ -109,12 +182,13 @@ impl Store for MemoryStore {
         Ok(ids.iter().map(record).collect())
     }
 
-    async fn query(&self, query: Query) -> Result<Vec<TaskRecord>, StoreError> {
+    async fn query(&self, query: Query) -> Result<Found, StoreError> {
         let kept = &mut *self.kept();
-        Ok(match query {
+        let mut found = Found { now: self.own_time(), ..Found::default() };
+        found.tasks = match query {
             Query::Due { now, limit, handlers } => {
                 let Kept { places, agenda, .. } = kept;
-                let due = agenda.due(now, limit, can_be_run(places, &handlers));
+                let due = agenda.due(self.time(now), limit, can_be_run(places, &handlers));
                 due.into_iter().filter_map(|number| places[number as usize].record.clone()).collect()
             }
             Query::Orphans { handlers, limit } => {
@@ -127,26 +201,68 @@ impl Store for MemoryStore {
                 tasks.sort_by(|a, b| a.id().cmp(b.id()));
                 tasks
             }
-        })
+        };
+        Ok(found)
     }
 
-    async fn claim(&self, claims: &[Claim]) -> Result<Vec<ClaimOutcome>, StoreError> {
+    async fn claim(&self, by: NodeId, claims: &[Claim]) -> Result<Vec<ClaimOutcome>, StoreError> {
         let mut kept = self.kept();
-        Ok(claims.iter().map(|claim| kept.claim(claim)).collect())
+        let claim = |claim: &Claim| {
+            let now = self.time(claim.decided_at);
+            if self.lease.is_some() && claim.claims_runs() && !kept.leases.is_held(by, now) {
+                return ClaimOutcome::Lapsed;
+            }
+            if claim.taken_from.is_some_and(|node| kept.leases.is_held(node, now)) {
+                return ClaimOutcome::Lost;
+            }
+            kept.claim(by, claim)
+        };
+        Ok(claims.iter().map(claim).collect())
     }
 
-    async fn finish(&self, ends: &[Finish]) -> Result<Vec<FinishOutcome>, StoreError> {
+    async fn finish(&self, by: NodeId, ends: &[Finish]) -> Result<Vec<FinishOutcome>, StoreError> {
+        let outcomes = {
+            let mut kept = self.kept();
+            ends.iter().map(|end| kept.finish(by, end)).collect()
+        };
+        if ends.iter().any(|end| matches!(end.then, Then::HandOn(_))) {
+            self.tell();
+        }
+        Ok(outcomes)
+    }
+
+    async fn renew(&self, beat: &Beat) -> Result<Renewal, StoreError> {
+        let now = self.time(beat.now);
+        Ok(Renewal { now: self.own_time(), ..self.kept().renew(beat, now) })
+    }
+
+    async fn next_due(&self, by: NodeId, handlers: &Handlers) -> Result<NextDue, StoreError> {
         let mut kept = self.kept();
-        Ok(ends.iter().map(|end| kept.finish(end)).collect())
+        let cancelled = kept.cancelled_of(by);
+        let Kept { places, agenda, .. } = &mut *kept;
+        Ok(NextDue { at: agenda.first(can_be_run(places, handlers)), now: self.own_time(), cancelled })
     }
 
-    async fn next_due(&self, handlers: &Handlers) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let Kept { places, agenda, .. } = &mut *self.kept();
-        Ok(agenda.first(can_be_run(places, handlers)))
+    async fn cancel(&self, run: RunId) -> Result<bool, StoreError> {
+        let is_open = {
+            let mut kept = self.kept();
+            let is_open = kept.find(&RunFilter::run(run)).iter().any(RunRecord::is_open);
+            if is_open {
+                kept.cancelled.insert(run);
+            }
+            is_open
+        };
+        self.tell();
+        Ok(is_open)
     }
 
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
         Ok(self.kept().find(filter))
+    }
+
+    fn changes(&self, listener: ChangeListener) -> Changes {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
+        Changes::Told
     }
 
     async fn count(&self) -> Result<usize, StoreError> {
@@ -220,14 +336,22 @@ impl Kept {
         }
     }
 
-    fn claim(&mut self, claim: &Claim) -> ClaimOutcome {
+    fn claim(&mut self, by: NodeId, claim: &Claim) -> ClaimOutcome {
         let Some(number) = self.find_task(claim.key, &claim.definition) else { return ClaimOutcome::Lost };
         match &self.places[number as usize].record {
             Some(record) if record.schedule.version + 1 == claim.schedule.version => {}
             _ => return ClaimOutcome::Lost,
         }
         for decision in &claim.decisions {
-            self.note(number, claim.entry(decision));
+            match decision.status {
+                RunStatus::Lost => {
+                    let entry = self.close(number, decision.run);
+                    if let Some(entry) = entry.and_then(|entry| self.history.at(entry, decision.run)) {
+                        claim.write_loss(by, decision, entry);
+                    }
+                }
+                _ => self.note(number, claim.entry(by, decision)),
+            }
         }
         let removed = self.change(number, |record| {
             record.schedule = claim.schedule;
@@ -236,35 +360,108 @@ impl Kept {
         ClaimOutcome::Won { removed }
     }
 
-    fn finish(&mut self, finish: &Finish) -> FinishOutcome {
-        let mut outcome = FinishOutcome { retried: false, makes_room: false, removed: false };
+    fn finish(&mut self, by: NodeId, finish: &Finish) -> FinishOutcome {
         let Finish { key, run, .. } = finish;
         let task = self.find_task(*key, &finish.definition);
-        let closed = task.and_then(|number| Some((number, self.close(number, *run)?)));
-        // A run of a task that was deleted meanwhile is counted nowhere.
-        let entry = closed.map(|(_, entry)| entry).or_else(|| self.orphans.remove(run));
-        if let Some(entry) = entry.and_then(|entry| self.history.at(entry, *run)) {
-            finish.end.write(entry);
-        }
-        let Some((number, _)) = closed else {
-            // Asked again, as the answer was lost: the retry is there.
-            let is_open = |retry: &Retry, number: u32| {
-                self.places[number as usize].open.iter().any(|open| open.run == retry.run)
-            };
-            outcome.retried = finish.retry.zip(task).is_some_and(|(retry, number)| is_open(&retry, number));
-            return outcome;
+        let place = task.and_then(|number| {
+            let open = &self.places[number as usize].open;
+            open.iter().find(|open| open.run == *run).map(|open| open.entry)
+        });
+        // A run of a task that was deleted meanwhile is counted nowhere, and nobody tries it again.
+        let entry = place.or_else(|| self.orphans.get(run).copied());
+        let Some(entry) = entry.and_then(|entry| self.history.at(entry, *run)) else {
+            return self.finish_again(by, finish, task);
         };
-        if let Some(retry) = &finish.retry {
-            self.note(number, finish.entry(retry));
-            self.change(number, |record| record.schedule = record.schedule.with_run_retried());
-            outcome.retried = true;
-        } else {
-            outcome.removed = self.change(number, |record| {
-                record.schedule = record.schedule.with_run_ended();
-                outcome.makes_room = !record.waiting.is_empty();
-            });
+        if entry.node != Some(by) {
+            return FinishOutcome { refused: true, ..FinishOutcome::default() };
         }
+        self.cancelled.remove(run);
+        let Some(number) = task.filter(|_| place.is_some()) else {
+            finish.end.write(entry);
+            self.orphans.remove(run);
+            return FinishOutcome::default();
+        };
+        finish.end.write(entry);
+        self.close(number, *run);
+        if let Some((retry, status)) = finish.next() {
+            self.note(number, finish.entry(by, &retry, status));
+        }
+        let mut outcome =
+            FinishOutcome { retried: matches!(finish.then, Then::Retry(_)), ..Default::default() };
+        outcome.removed = self.change(number, |record| {
+            if let Then::HandOn(retry) = finish.then {
+                record.waiting.insert(0, retry.waiting());
+            }
+            record.schedule = match outcome.retried {
+                true => record.schedule.with_run_retried(),
+                false => record.schedule.with_run_ended(),
+            };
+            outcome.makes_room = !outcome.retried && !record.waiting.is_empty();
+        });
         outcome
+    }
+
+    /// A run that is over already: the answer was lost and it is asked again, or somebody else has closed it.
+    fn finish_again(&self, by: NodeId, finish: &Finish, task: Option<u32>) -> FinishOutcome {
+        let known = self.find(&RunFilter::run(finish.run).task(&finish.definition.id)).pop();
+        let refused = known.is_some_and(|known| known.node != Some(by));
+        let is_open =
+            |run: RunId, number: u32| self.places[number as usize].open.iter().any(|open| open.run == run);
+        let retried = match (finish.then, task) {
+            (Then::Retry(retry), Some(number)) => is_open(retry.run, number),
+            _ => false,
+        };
+        FinishOutcome { refused, retried, ..FinishOutcome::default() }
+    }
+
+    fn renew(&mut self, beat: &Beat, now: DateTime<Utc>) -> Renewal {
+        let me = beat.node.id;
+        let had_lapsed = self.leases.beat(beat, now);
+        let mut others = BTreeSet::new();
+        let mut lapsed = Vec::new();
+        for place in &self.places {
+            for Open { run, entry } in &place.open {
+                let Some(run) = self.history.get(*entry, *run).filter(|run| run.is_open()) else { continue };
+                let Some(node) = run.node.filter(|node| *node != me) else { continue };
+                others.insert(node);
+                if let Some(leased_until) = self.leases.lapsed_at(node, now)
+                    && let Some(task) = &place.record
+                    && beat.handlers.has(&task.definition.handler)
+                {
+                    lapsed.push(LapsedRun { task: task.clone(), run: run.clone(), leased_until });
+                }
+            }
+        }
+        lapsed.truncate(beat.limit);
+        self.close_orphans(me, now);
+        let next_lapse = self.leases.next_lapse(&others, now);
+        others.insert(me);
+        self.leases.forget(&others, now);
+        Renewal { now: None, had_lapsed, lapsed, next_lapse, nodes: self.leases.records() }
+    }
+
+    /// Closes the runs of deleted tasks whose schedulers have lapsed.
+    fn close_orphans(&mut self, by: NodeId, now: DateTime<Utc>) {
+        let Self { orphans, history, leases, .. } = self;
+        orphans.retain(|run, entry| {
+            let Some(entry) = history.at(*entry, *run) else { return false };
+            let has_lapsed = entry.node.is_some_and(|node| leases.lapsed_at(node, now).is_some());
+            if has_lapsed {
+                entry.status = RunStatus::Lost;
+                entry.node = Some(by);
+                entry.finished_at = Some(now);
+                entry.error = Some("its task was deleted, and its scheduler is gone".to_owned());
+            }
+            !has_lapsed
+        });
+    }
+
+    /// The runs of a scheduler that are to be cancelled.
+    fn cancelled_of(&self, by: NodeId) -> Vec<RunId> {
+        let is_of = |run: &&RunId| {
+            self.find(&RunFilter::run(**run)).iter().any(|entry| entry.is_open() && entry.node == Some(by))
+        };
+        self.cancelled.iter().filter(is_of).copied().collect()
     }
 
     /// Notes an entry as it stands now.

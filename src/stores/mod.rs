@@ -1,37 +1,47 @@
 //! Claim: where tasks, their history and the decisions about them live.
 
 mod agenda;
+mod decision;
+mod edit;
+mod error;
+mod filter;
 mod history;
+mod leases;
 mod memory;
+mod nodes;
 mod shared;
 
 use std::fmt;
-use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use serde_json::Value;
-use smallvec::SmallVec;
 
-use crate::task::{
-    Count, Handlers, Occurrence, RunId, RunRecord, RunStatus, Schedule, StoreKey, TaskDefinition, TaskId,
-    TaskRecord, Waiting,
-};
+use crate::task::{Handlers, NodeId, RunId, RunRecord, TaskId, TaskRecord};
 
+pub use decision::{Claim, ClaimOutcome, Decision, Finish, FinishOutcome, Retry, RunEnd, Then};
+pub use edit::{Edit, EditOutcome};
+pub use error::StoreError;
+pub use filter::RunFilter;
 pub use memory::MemoryStore;
+pub use nodes::{Beat, LapsedRun, Node, NodeRecord, Renewal};
 
 /// Where tasks and their history live, shared by any number of schedulers.
 ///
 /// The promises that every store keeps:
 /// - **a claim is won once**: of any number of racing schedulers exactly one gets each occurrence. Every claim, finish
-///   and edit adds one to the task's [`version`](Schedule::version), and a claim that was planned from an older version
-///   is [lost](ClaimOutcome::Lost);
+///   and edit adds one to the task's [`version`](crate::Schedule::version), and a claim that was planned from an older
+///   version is [lost](ClaimOutcome::Lost);
 /// - **a claim is one step**: its entries and the task's new schedule are written together or not at all;
-/// - **an end is written once**: a finish that is asked again, as its answer was lost, changes nothing and says again whether
-///   the run is tried again;
+/// - **an end is written once**, by the scheduler that has the run: one that was taken over is [refused](FinishOutcome::refused),
+///   and a finish that is asked again, as its answer was lost, changes nothing and says again whether the run is tried again;
+/// - **a lease is kept by renewing it**: runs of a scheduler that has let it lapse are taken over, and no others; one whose
+///   lease has lapsed claims no runs until it has renewed it;
+/// - **the store's clock decides** what is due and what has lapsed, where it has one;
 /// - **only what can be run is found**: tasks of handlers that a scheduler lacks are not due for it;
 /// - **calls are batched**: one call serves many tasks, and each outcome stands at its request's place;
-/// - **a record that can't be read stops nobody**: its neighbours are served, and it is kept.
+/// - **changes are told** to the schedulers that have not made them;
+/// - **a record that can't be read stops nobody**: its neighbours are served, it is told of, and it is kept.
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Makes the store ready; called once before all else. It may be called again after [`shutdown`](Store::shutdown).
@@ -40,6 +50,18 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Lets go of what the store holds open. What is stored stays.
     async fn shutdown(&self) -> Result<(), StoreError>;
 
+    /// The store's own clock. Default: it has none, and goes by the times that it is told.
+    async fn now(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        Ok(None)
+    }
+
+    /// How long the runs of a scheduler are believed to go on after it was heard of last. Default: 30 s.
+    ///
+    /// `None`: what is kept here goes with the process, so that nobody is there to take over what a dead one had.
+    fn lease(&self) -> Option<Duration> {
+        Some(LEASE)
+    }
+
     /// Adds, replaces and deletes tasks.
     async fn put(&self, edits: &[Edit]) -> Result<Vec<EditOutcome>, StoreError>;
 
@@ -47,24 +69,44 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     async fn load(&self, ids: &[TaskId]) -> Result<Vec<Option<TaskRecord>>, StoreError>;
 
     /// The tasks that a query asks for.
-    async fn query(&self, query: Query) -> Result<Vec<TaskRecord>, StoreError>;
+    async fn query(&self, query: Query) -> Result<Found, StoreError>;
 
-    /// Writes decisions, each only where nobody has changed the task since it was read.
-    async fn claim(&self, claims: &[Claim]) -> Result<Vec<ClaimOutcome>, StoreError>;
+    /// Writes the decisions of a scheduler, each only where nobody has changed the task since it was read.
+    async fn claim(&self, by: NodeId, claims: &[Claim]) -> Result<Vec<ClaimOutcome>, StoreError>;
 
-    /// Writes how runs ended, and which are tried again, each in one step. A task that [is over](TaskRecord::is_over) with
-    /// its last run is removed.
-    async fn finish(&self, ends: &[Finish]) -> Result<Vec<FinishOutcome>, StoreError>;
+    /// Writes how runs of a scheduler ended, and what comes then, each in one step. A task that
+    /// [is over](TaskRecord::is_over) with its last run is removed.
+    async fn finish(&self, by: NodeId, ends: &[Finish]) -> Result<Vec<FinishOutcome>, StoreError>;
 
-    /// The earliest [`due_at`](TaskRecord::due_at) of all tasks that these handlers can run.
-    async fn next_due(&self, handlers: &Handlers) -> Result<Option<DateTime<Utc>>, StoreError>;
+    /// Renews a scheduler's lease, and answers what became of those of others.
+    async fn renew(&self, beat: &Beat) -> Result<Renewal, StoreError>;
+
+    /// When the first of all tasks that these handlers can run [is due](TaskRecord::due_at), and which of the scheduler's
+    /// runs are [to be cancelled](Store::cancel).
+    async fn next_due(&self, by: NodeId, handlers: &Handlers) -> Result<NextDue, StoreError>;
+
+    /// Notes that a run is to be cancelled, for the scheduler that has it; `false`: no scheduler has it.
+    async fn cancel(&self, run: RunId) -> Result<bool, StoreError>;
 
     /// The history, newest first.
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError>;
 
+    /// How a scheduler is to learn of what others have changed. Called once after each [`start`](Store::start) of a
+    /// scheduler. Default: it asks each second.
+    fn changes(&self, listener: ChangeListener) -> Changes {
+        drop(listener);
+        Changes::Ask(ASK)
+    }
+
+    /// Removes old entries of the history; answers how many. Default: none, as in a store that bounds its history itself.
+    async fn prune(&self, prune: &Prune) -> Result<usize, StoreError> {
+        _ = prune;
+        Ok(0)
+    }
+
     /// How many tasks there are. A store that can count without reading them does.
     async fn count(&self) -> Result<usize, StoreError> {
-        self.query(Query::All).await.map(|tasks| tasks.len())
+        self.query(Query::All).await.map(|found| found.tasks.len())
     }
 
     /// The name of its type, for people.
@@ -73,27 +115,10 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// A change to a task by its owner.
-#[derive(Clone, Debug)]
-pub enum Edit {
-    /// Adds a task whose id nobody has.
-    Insert(TaskRecord),
-    /// Replaces a task whose version is one less than the record's.
-    Replace(TaskRecord),
-    /// Removes a task whatever its version. Its history stays, and runs of it that go on are finished as usual.
-    Delete(TaskId),
-}
-
-/// What became of an [`Edit`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EditOutcome {
-    /// It is written.
-    Done,
-    /// The id is taken, or the task has changed since it was read.
-    Conflict,
-    /// There is no such task.
-    NotFound,
-}
+/// See [`Store::lease`].
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
+/// See [`Store::changes`].
+const ASK: Duration = Duration::from_secs(1);
 
 /// What to look for among the tasks.
 #[derive(Clone, Debug)]
@@ -118,223 +143,87 @@ pub enum Query {
     All,
 }
 
-/// Decisions about one task's due occurrences, to be written in one step or not at all.
-#[derive(Clone, Debug)]
-pub struct Claim {
-    /// The task's key as it was read.
-    pub key: StoreKey,
-    /// The task as it was read.
-    pub definition: Arc<TaskDefinition>,
-    /// The schedule after the decisions; its version is one more than the one they were planned from.
-    pub schedule: Schedule,
-    /// What waits for a place after the decisions.
-    pub waiting: Vec<Waiting>,
-    /// When it was decided.
-    pub decided_at: DateTime<Utc>,
-    /// Runs to start, and what was coalesced, missed or skipped.
-    pub decisions: SmallVec<[Decision; 1]>,
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The tasks.
+    pub tasks: Vec<TaskRecord>,
+    /// When they were looked for, by the store's clock; `None`: it has none.
+    pub now: Option<DateTime<Utc>>,
+    /// Records that would be among them and can't be read: told once by each store, and kept.
+    pub unreadable: Vec<Unreadable>,
 }
 
-impl Claim {
-    /// The entry of the history that a decision makes, in the place of the one of the same run, where there is one.
-    pub fn entry(&self, decision: &Decision) -> RunRecord {
-        RunRecord {
-            id: decision.run,
-            task: self.definition.id.clone(),
-            occurrence: decision.occurrence,
-            occurrences: decision.occurrences,
-            status: decision.status,
-            decided_at: self.decided_at,
-            started_at: None,
-            finished_at: None,
-            value: None,
-            error: decision.reason.clone(),
-        }
+impl From<Vec<TaskRecord>> for Found {
+    fn from(tasks: Vec<TaskRecord>) -> Self {
+        Self { tasks, now: None, unreadable: Vec::new() }
     }
 }
 
-/// What becomes of an occurrence.
+/// A record that can't be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// The run that it is, or would have been.
-    pub run: RunId,
-    /// The occurrence. Where the decision is about several: the latest of them.
-    pub occurrence: Occurrence,
-    /// How many occurrences it is about.
-    pub occurrences: Count,
-    /// Claimed or queued, or why it does not run.
-    pub status: RunStatus,
-    /// The reason in words, where it does not run at once.
-    pub reason: Option<String>,
+pub struct Unreadable {
+    /// The task's id.
+    pub id: TaskId,
+    /// Why it can't be read.
+    pub reason: String,
 }
 
-/// What became of a [`Claim`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClaimOutcome {
-    /// It is written: the occurrences are the caller's.
-    Won {
-        /// The task was over with it and is removed.
-        removed: bool,
-    },
-    /// The task was changed or removed since it was read. Nothing is written.
-    Lost,
-}
-
-/// The end of a run.
-#[derive(Clone, Debug)]
-pub struct Finish {
-    /// The key of the run's task as it was read.
-    pub key: StoreKey,
-    /// The run's task.
-    pub definition: Arc<TaskDefinition>,
-    /// The run.
-    pub run: RunId,
-    /// The occurrence that it executed.
-    pub occurrence: Occurrence,
-    /// How it ended.
-    pub end: RunEnd,
-    /// The run that tries it again, in its place among the task's running ones.
-    pub retry: Option<Retry>,
-}
-
-impl Finish {
-    /// The entry of the history that the retry makes.
-    pub fn entry(&self, retry: &Retry) -> RunRecord {
-        RunRecord {
-            id: retry.run,
-            task: self.definition.id.clone(),
-            occurrence: retry.occurrence,
-            occurrences: Count::ONE,
-            status: RunStatus::Claimed,
-            decided_at: self.end.finished_at,
-            started_at: None,
-            finished_at: None,
-            value: None,
-            error: None,
-        }
-    }
-}
-
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RunEnd {
-    /// How it stands, for good.
-    pub status: RunStatus,
-    /// When the handler was started; `None`: it was not.
-    pub started_at: Option<DateTime<Utc>>,
-    /// When it ended.
-    pub finished_at: DateTime<Utc>,
-    /// What the handler returned, where it returned something.
-    pub value: Option<Value>,
-    /// What went wrong.
-    pub error: Option<String>,
-}
-
-impl RunEnd {
-    /// Writes it on the run's entry.
-    pub fn write(&self, entry: &mut RunRecord) {
-        entry.status = self.status;
-        entry.started_at = self.started_at;
-        entry.finished_at = Some(self.finished_at);
-        entry.value.clone_from(&self.value);
-        entry.error.clone_from(&self.error);
-    }
-}
-
-/// A run that tries a failed one again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry {
-    /// The new run.
-    pub run: RunId,
-    /// The occurrence, its next attempt.
-    pub occurrence: Occurrence,
-}
-
-/// What became of a run's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FinishOutcome {
-    /// It is tried again; a run of a task that was deleted meanwhile is not.
-    pub retried: bool,
-    /// Another occurrence has waited for its place.
-    pub makes_room: bool,
-    /// The task was over with this run and is removed.
-    pub removed: bool,
-}
-
-/// A store that can't do what it was asked.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct StoreError {
-    message: String,
-    #[source]
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
-}
-
-impl StoreError {
-    /// What the store could not do.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), source: None }
-    }
-
-    /// Why it could not.
-    #[must_use]
-    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
-        self
-    }
-}
-
-/// Which entries of the history to give. All of them unless narrowed.
-///
-/// ```
-/// use asyncz::{RunFilter, RunStatus};
-///
-/// let failures = RunFilter::new().task("send-digest").status(RunStatus::Failed).limit(10);
-/// # let _ = failures;
-/// ```
+/// What a scheduler has to do next in a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RunFilter {
-    pub(crate) id: Option<RunId>,
-    pub(crate) task: Option<TaskId>,
-    pub(crate) statuses: Vec<RunStatus>,
-    pub(crate) limit: Option<usize>,
+pub struct NextDue {
+    /// When the next task is due; `None`: none is.
+    pub at: Option<DateTime<Utc>>,
+    /// The store's clock; `None`: it has none.
+    pub now: Option<DateTime<Utc>>,
+    /// Runs of the scheduler that are to be cancelled.
+    pub cancelled: Vec<RunId>,
 }
 
-impl RunFilter {
-    /// The whole history.
-    pub fn new() -> Self {
-        Self::default()
+impl From<Option<DateTime<Utc>>> for NextDue {
+    fn from(at: Option<DateTime<Utc>>) -> Self {
+        Self { at, ..Self::default() }
+    }
+}
+
+/// Which entries of the history may go. Those of runs that go on or wait stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prune {
+    /// Entries decided before then.
+    pub before: Option<DateTime<Utc>>,
+    /// Entries of a task that has so many newer ones.
+    pub a_task: Option<usize>,
+    /// At most so many at a time, so that nobody waits for long.
+    pub limit: usize,
+}
+
+/// How a scheduler learns of what others have changed in its store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changes {
+    /// The store tells the [`ChangeListener`], at once.
+    Told,
+    /// It does not: it is to be asked this often.
+    Ask(Duration),
+}
+
+/// Who is to be told that tasks, or runs to be cancelled, have changed.
+#[derive(Clone)]
+pub struct ChangeListener(std::sync::Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl ChangeListener {
+    /// `tell` answers whether there still is somebody who hears it.
+    pub fn new(tell: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(std::sync::Arc::new(tell))
     }
 
-    /// Only entries of this task.
-    #[must_use]
-    pub fn task(mut self, id: impl Into<TaskId>) -> Self {
-        self.task = Some(id.into());
-        self
+    /// Tells it, and waits for nothing; `false`: nobody hears it any more, and this can be dropped.
+    pub fn tell(&self) -> bool {
+        (self.0)()
     }
+}
 
-    /// Only entries of this status; said again, of any of the statuses.
-    #[must_use]
-    pub fn status(mut self, status: RunStatus) -> Self {
-        self.statuses.push(status);
-        self
-    }
-
-    /// At most so many, the newest.
-    #[must_use]
-    pub fn limit(mut self, limit: usize) -> Self {
-        self.limit = Some(limit);
-        self
-    }
-
-    pub(crate) fn run(id: RunId) -> Self {
-        Self { id: Some(id), ..Self::default() }
-    }
-
-    /// Whether an entry is asked for, but for the limit.
-    pub fn matches(&self, run: &RunRecord) -> bool {
-        self.id.is_none_or(|id| id == run.id)
-            && self.task.as_ref().is_none_or(|task| *task == run.task)
-            && (self.statuses.is_empty() || self.statuses.contains(&run.status))
+impl fmt::Debug for ChangeListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ChangeListener")
     }
 }

@@ -1,14 +1,16 @@
 //! One store for several schedulers of a process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{
-    Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Query, RunFilter, Store, StoreError,
+    Beat, ChangeListener, Changes, Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Found,
+    NextDue, Prune, Query, Renewal, RunFilter, Store, StoreError,
 };
-use crate::task::{Handlers, RunRecord, TaskId, TaskRecord};
+use crate::task::{Handlers, NodeId, RunId, RunRecord, TaskId, TaskRecord};
 
 #[async_trait]
 impl<S: Store + ?Sized> Store for Arc<S> {
@@ -20,6 +22,14 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).shutdown().await
     }
 
+    async fn now(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        (**self).now().await
+    }
+
+    fn lease(&self) -> Option<Duration> {
+        (**self).lease()
+    }
+
     async fn put(&self, edits: &[Edit]) -> Result<Vec<EditOutcome>, StoreError> {
         (**self).put(edits).await
     }
@@ -28,24 +38,40 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).load(ids).await
     }
 
-    async fn query(&self, query: Query) -> Result<Vec<TaskRecord>, StoreError> {
+    async fn query(&self, query: Query) -> Result<Found, StoreError> {
         (**self).query(query).await
     }
 
-    async fn claim(&self, claims: &[Claim]) -> Result<Vec<ClaimOutcome>, StoreError> {
-        (**self).claim(claims).await
+    async fn claim(&self, by: NodeId, claims: &[Claim]) -> Result<Vec<ClaimOutcome>, StoreError> {
+        (**self).claim(by, claims).await
     }
 
-    async fn finish(&self, ends: &[Finish]) -> Result<Vec<FinishOutcome>, StoreError> {
-        (**self).finish(ends).await
+    async fn finish(&self, by: NodeId, ends: &[Finish]) -> Result<Vec<FinishOutcome>, StoreError> {
+        (**self).finish(by, ends).await
     }
 
-    async fn next_due(&self, handlers: &Handlers) -> Result<Option<DateTime<Utc>>, StoreError> {
-        (**self).next_due(handlers).await
+    async fn renew(&self, beat: &Beat) -> Result<Renewal, StoreError> {
+        (**self).renew(beat).await
+    }
+
+    async fn next_due(&self, by: NodeId, handlers: &Handlers) -> Result<NextDue, StoreError> {
+        (**self).next_due(by, handlers).await
+    }
+
+    async fn cancel(&self, run: RunId) -> Result<bool, StoreError> {
+        (**self).cancel(run).await
     }
 
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
         (**self).runs(filter).await
+    }
+
+    fn changes(&self, listener: ChangeListener) -> Changes {
+        (**self).changes(listener)
+    }
+
+    async fn prune(&self, prune: &Prune) -> Result<usize, StoreError> {
+        (**self).prune(prune).await
     }
 
     async fn count(&self) -> Result<usize, StoreError> {

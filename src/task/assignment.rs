@@ -43,8 +43,17 @@ impl Assignment {
     pub(crate) fn into_run(self, surroundings: Surroundings, call: Call) -> Run {
         let Self { run, occurrence, task: id, handler, name, args, executor, rules } = self;
         let trigger = Arc::new(ShutdownTrigger);
-        let definition =
-            TaskDefinition { id, handler, name, trigger, trigger_digest: 0, args, executor, rules };
+        let definition = TaskDefinition {
+            id,
+            handler,
+            name,
+            trigger,
+            trigger_digest: 0,
+            args,
+            executor,
+            rules,
+            release: 0,
+        };
         let batch = Batch { surroundings, calls: vec![call] };
         Run::new(Arc::new(definition), occurrence, (run, Ticket::new(0)), Arc::new(batch), Some(0), None)
     }

@@ -87,6 +87,56 @@ impl RunId {
     }
 }
 
+/// The id of a scheduler, from one start to its end: unlike every other, that of its other starts included.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(u64);
+
+impl NodeId {
+    /// The scheduler that names its runs by `boot`.
+    pub(crate) fn new(boot: u64) -> Self {
+        Self(boot)
+    }
+
+    /// As a store keeps it.
+    pub fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<u64> for NodeId {
+    fn from(id: u64) -> Self {
+        Self(id)
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for NodeId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for NodeId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        let number = u64::from_str_radix(&text, 16);
+        number
+            .map(Self)
+            .map_err(|_| serde::de::Error::custom(format_args!("`{text}` is no id of a scheduler")))
+    }
+}
+
 /// Where a scheduler keeps a run that goes on. It is given away again when the run is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket(u32);

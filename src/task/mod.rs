@@ -30,7 +30,7 @@ pub use context::{Run, TaskContext};
 pub use extract::{Args, FromTask, Provide, Rejection, Typed};
 pub use handler::{TaskFn, TaskResult};
 pub use handlers::Handlers;
-pub use id::{RunId, TaskId};
+pub use id::{NodeId, RunId, TaskId};
 pub use options::TaskDefaults;
 pub use provided::{Missing, Provided};
 pub use record::{
@@ -279,6 +279,7 @@ impl Task {
             args: self.args.clone(),
             executor: self.executor.clone(),
             rules,
+            release: 0,
         };
         Ok(TaskRecord {
             definition: Arc::new(definition),

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::id::{RunId, TaskId};
+use super::id::{NodeId, RunId, TaskId};
 use super::seconds;
 use crate::Trigger;
 
@@ -41,6 +41,9 @@ pub struct Waiting {
     /// The occurrence.
     #[serde(flatten)]
     pub occurrence: Occurrence,
+    /// A retry that starts no earlier than then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts_at: Option<DateTime<Utc>>,
 }
 
 impl TaskRecord {
@@ -87,6 +90,13 @@ pub struct TaskDefinition {
     /// The rules of firing.
     #[serde(flatten)]
     pub rules: Rules,
+    /// The release of the program that declared it: see [`AsynczConfig::release`](crate::AsynczConfig::release).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub release: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// How a task's due occurrences become runs.
@@ -238,6 +248,12 @@ pub struct RunRecord {
     pub occurrences: Count,
     /// How it stands.
     pub status: RunStatus,
+    /// The scheduler that has it, or had it last; `None` while it waits for a place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodeId>,
+    /// A retry that starts no earlier than then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts_at: Option<DateTime<Utc>>,
     /// When it was decided.
     pub decided_at: DateTime<Utc>,
     /// When the handler was started.
@@ -251,6 +267,11 @@ pub struct RunRecord {
 }
 
 impl RunRecord {
+    /// Whether a scheduler has it: it is claimed and has not ended.
+    pub fn is_open(&self) -> bool {
+        matches!(self.status, RunStatus::Claimed | RunStatus::Running)
+    }
+
     /// When it was due, without jitter.
     pub fn scheduled_at(&self) -> DateTime<Utc> {
         self.occurrence.due

@@ -28,12 +28,14 @@ pub(crate) enum Ended {
     Aborted(String),
     /// Never started, with the reason.
     Refused(String),
+    /// Never started, as its scheduler stopped or let its store go: another may start it.
+    Unstarted(String),
 }
 
 impl Ended {
     /// It waited for its time or its place when the scheduler stopped.
     pub(crate) fn before_start() -> Self {
-        Self::Aborted("the scheduler stopped before it started".to_owned())
+        Self::Unstarted("the scheduler stopped before it started".to_owned())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -10,10 +11,10 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 use crate::stores::{
-    Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, MemoryStore, Query, RunFilter, Store,
-    StoreError,
+    Beat, ChangeListener, Changes, Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Found,
+    MemoryStore, NextDue, Prune, Query, Renewal, RunFilter, Store, StoreError,
 };
-use crate::task::{Handlers, RunRecord, TaskId, TaskRecord};
+use crate::task::{Handlers, NodeId, RunId, RunRecord, TaskId, TaskRecord};
 
 /// Wraps a store and fails on command, so that a test sees what becomes of tasks while their store is down, slow or
 /// forgetful.
@@ -83,6 +84,14 @@ pub enum StoreCall {
     Runs,
     /// [`Store::count`].
     Count,
+    /// [`Store::now`].
+    Now,
+    /// [`Store::renew`].
+    Renew,
+    /// [`Store::cancel`].
+    Cancel,
+    /// [`Store::prune`].
+    Prune,
 }
 
 /// What goes wrong, with which calls, and how often. On every call and until it is [healed](FaultyStore::heal), unless
@@ -253,6 +262,14 @@ impl<S: Store> Store for FaultyStore<S> {
         self.call(StoreCall::Shutdown, self.0.store.shutdown()).await
     }
 
+    async fn now(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.call(StoreCall::Now, self.0.store.now()).await
+    }
+
+    fn lease(&self) -> Option<Duration> {
+        self.0.store.lease()
+    }
+
     async fn put(&self, edits: &[Edit]) -> Result<Vec<EditOutcome>, StoreError> {
         self.call(StoreCall::Put, self.0.store.put(edits)).await
     }
@@ -261,24 +278,40 @@ impl<S: Store> Store for FaultyStore<S> {
         self.call(StoreCall::Load, self.0.store.load(ids)).await
     }
 
-    async fn query(&self, query: Query) -> Result<Vec<TaskRecord>, StoreError> {
+    async fn query(&self, query: Query) -> Result<Found, StoreError> {
         self.call(StoreCall::Query, self.0.store.query(query)).await
     }
 
-    async fn claim(&self, claims: &[Claim]) -> Result<Vec<ClaimOutcome>, StoreError> {
-        self.call(StoreCall::Claim, self.0.store.claim(claims)).await
+    async fn claim(&self, by: NodeId, claims: &[Claim]) -> Result<Vec<ClaimOutcome>, StoreError> {
+        self.call(StoreCall::Claim, self.0.store.claim(by, claims)).await
     }
 
-    async fn finish(&self, ends: &[Finish]) -> Result<Vec<FinishOutcome>, StoreError> {
-        self.call(StoreCall::Finish, self.0.store.finish(ends)).await
+    async fn finish(&self, by: NodeId, ends: &[Finish]) -> Result<Vec<FinishOutcome>, StoreError> {
+        self.call(StoreCall::Finish, self.0.store.finish(by, ends)).await
     }
 
-    async fn next_due(&self, handlers: &Handlers) -> Result<Option<DateTime<Utc>>, StoreError> {
-        self.call(StoreCall::NextDue, self.0.store.next_due(handlers)).await
+    async fn renew(&self, beat: &Beat) -> Result<Renewal, StoreError> {
+        self.call(StoreCall::Renew, self.0.store.renew(beat)).await
+    }
+
+    async fn next_due(&self, by: NodeId, handlers: &Handlers) -> Result<NextDue, StoreError> {
+        self.call(StoreCall::NextDue, self.0.store.next_due(by, handlers)).await
+    }
+
+    async fn cancel(&self, run: RunId) -> Result<bool, StoreError> {
+        self.call(StoreCall::Cancel, self.0.store.cancel(run)).await
     }
 
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
         self.call(StoreCall::Runs, self.0.store.runs(filter)).await
+    }
+
+    fn changes(&self, listener: ChangeListener) -> Changes {
+        self.0.store.changes(listener)
+    }
+
+    async fn prune(&self, prune: &Prune) -> Result<usize, StoreError> {
+        self.call(StoreCall::Prune, self.0.store.prune(prune)).await
     }
 
     async fn count(&self) -> Result<usize, StoreError> {

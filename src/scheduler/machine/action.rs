@@ -1,11 +1,13 @@
 //! What the machine wants done.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::events::Event;
-use crate::stores::{Claim, Finish};
+use crate::stores::{Claim, Finish, Prune};
 use crate::task::{Occurrence, RunId, TaskDefinition, Ticket};
 
 /// What the machine wants done.
@@ -36,6 +38,28 @@ pub(crate) enum Question {
     Claim(Vec<Claim>),
     /// Write how runs ended.
     Finish(Vec<Finish>),
+    /// Renew the lease, for so long from now on, and find runs that are to be taken over, at most `limit`.
+    Renew { now: DateTime<Utc>, lease: Duration, skew: Option<TimeDelta>, limit: usize },
+    /// Write what becomes of runs that are taken over.
+    TakeOver(Vec<Claim>),
+    /// Which of this scheduler's runs are open, those that it knows and others.
+    FindOpen(KnownRuns),
+    /// Remove old entries of the history.
+    Prune(Prune),
+}
+
+/// Runs that a scheduler believes to be its own.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownRuns {
+    pub(crate) running: Vec<(Ticket, RunId)>,
+    /// Those that have ended, are about to try one again, or are being claimed by a user.
+    pub(crate) others: BTreeSet<RunId>,
+}
+
+impl KnownRuns {
+    pub(crate) fn ids(&self) -> BTreeSet<RunId> {
+        self.running.iter().map(|(_, run)| *run).chain(self.others.iter().copied()).collect()
+    }
 }
 
 /// A run to be executed.

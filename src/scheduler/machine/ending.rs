@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use super::action::{Action, Dispatch};
+use super::desk::Desk;
+use super::recover::is_run_again;
+use super::running::Running;
 use super::{ABORT_GRACE, Machine};
 use crate::clock::after;
-use crate::stores::RunEnd;
-use crate::task::{Ended, Report, RunId, RunStatus};
+use crate::stores::{Retry, RunEnd, Then};
+use crate::task::{Ended, Occurrence, Report, RunId, RunStatus, Ticket};
 
 impl Machine {
     /// Tells a run to stop, and aborts it if it goes on. One that has not started never will.
@@ -43,9 +47,48 @@ impl Machine {
         let held_back: Vec<_> = of_store.map(|(place, _)| *place).collect();
         for place in held_back {
             let Some(Dispatch { run, ticket, .. }) = self.delayed.remove(&place) else { continue };
-            let ended = Ended::Aborted("its store was removed before it started".to_owned());
+            let ended = Ended::Unstarted("its store was removed before it started".to_owned());
             self.end(Report { run, ticket, started_at: None, finished_at: now, ended });
         }
+    }
+
+    /// What comes after a run that has ended so.
+    pub(super) fn after(
+        &mut self,
+        ended: &Running,
+        ticket: Ticket,
+        end: &RunEnd,
+        was_held_back: bool,
+    ) -> Then {
+        let Running { store, definition, occurrence, .. } = ended;
+        let is_ending = self.is_stopping || self.is_leaving(store);
+        let next = match end.status {
+            // Another starts it in its place.
+            RunStatus::Cancelled if was_held_back => Some((occurrence.attempt, Duration::ZERO)),
+            RunStatus::Failed => {
+                let wait = definition.rules.retry_after(occurrence.attempt);
+                wait.map(|wait| (occurrence.attempt + 1, wait))
+            }
+            // Cut short by the end of this scheduler, and not by a user: another runs it again.
+            RunStatus::Cancelled | RunStatus::Lost => {
+                let is_wished = self.aborts.iter().any(|(.., told)| *told == ticket);
+                let is_run_again = is_ending && !is_wished && is_run_again(occurrence, definition);
+                is_run_again.then_some((occurrence.attempt + 1, Duration::ZERO))
+            }
+            _ => None,
+        };
+        let Some((attempt, wait)) = next.filter(|_| !is_ending || self.is_durable(store)) else {
+            return Then::Over;
+        };
+        let occurrence = Occurrence { attempt, ..*occurrence };
+        let starts_at = self.desk(store).time(after(end.finished_at, wait));
+        let retry = Retry { run: self.run_ids.next(), occurrence, starts_at: Some(starts_at) };
+        if is_ending { Then::HandOn(retry) } else { Then::Retry(retry) }
+    }
+
+    /// Whether what a store keeps outlives this process.
+    pub(super) fn is_durable(&self, store: &str) -> bool {
+        self.desks.get(store).is_some_and(Desk::is_durable)
     }
 
     /// Whether a store was removed.
@@ -74,7 +117,8 @@ impl Machine {
             let error = Some("it had not ended when the scheduler stopped".to_owned());
             let started_at = started.get(&running.run).copied();
             let end = RunEnd { status: RunStatus::Lost, started_at, finished_at: now, value: None, error };
-            self.write_end(running, end, None);
+            let then = self.after(&running, Ticket::LAST, &end, false);
+            self.write_end(running, end, then);
         }
     }
 }

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::stores::{Claim, ClaimOutcome, Finish, FinishOutcome, StoreError};
-use crate::task::{Report, RunId, TaskRecord};
+use super::action::KnownRuns;
+use super::desk::Terms;
+use crate::stores::{Claim, ClaimOutcome, Finish, FinishOutcome, Found, NextDue, Renewal, StoreError};
+use crate::task::{Report, RunId, RunRecord, TaskRecord};
 
 /// What the machine hears: answers to its actions, ends of runs, and what users want.
 #[derive(Debug)]
 pub(crate) enum Input {
     /// There is a store to schedule from.
-    StoreAdded(Arc<str>),
+    StoreAdded(Arc<str>, Terms),
     /// A store is to be scheduled from no longer; what is going on comes to its end.
     StoreRemoved(Arc<str>),
     /// Somebody has changed tasks of a store.
@@ -23,8 +25,12 @@ pub(crate) enum Input {
     Resume,
     /// Decide nothing from now on; runs that are going on go on.
     Pause,
-    /// A run was claimed by hand.
+    /// A run is being claimed by hand.
+    ClaimingByHand(RunId),
+    /// It was.
     ClaimedByHand(Arc<str>, Box<Claim>),
+    /// It was not, or nobody knows.
+    NotClaimedByHand(Arc<str>, RunId),
     /// A run is to stop.
     Cancel(RunId),
     /// Runs that were dispatched have ended.
@@ -37,13 +43,28 @@ pub(crate) enum Input {
     Answer(Arc<str>, Answer),
 }
 
+/// Runs that a store has as this scheduler's, and that have not ended.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OpenRuns {
+    /// Those that it knows.
+    pub(crate) known: BTreeSet<RunId>,
+    /// Those that it does not know, and their tasks.
+    pub(crate) strays: Vec<(RunRecord, TaskRecord)>,
+}
+
 /// The answer to the action of the same name. Each such action is answered exactly once.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    FindDue(Result<Vec<TaskRecord>, StoreError>),
-    FindNextDue(Result<Option<DateTime<Utc>>, StoreError>),
+    FindDue(Result<Found, StoreError>),
+    FindNextDue(Result<NextDue, StoreError>),
     Claim(Vec<Claim>, Result<Vec<ClaimOutcome>, StoreError>),
     Finish(Vec<Finish>, Result<Vec<FinishOutcome>, StoreError>),
+    /// With it comes when it was asked.
+    Renew(DateTime<Utc>, Result<Renewal, StoreError>),
+    TakeOver(Vec<Claim>, Result<Vec<ClaimOutcome>, StoreError>),
+    /// Which runs were known when it was asked, and which are open.
+    FindOpen(KnownRuns, Result<OpenRuns, StoreError>),
+    Prune(Result<usize, StoreError>),
 }
 
 impl Answer {
@@ -54,6 +75,10 @@ impl Answer {
             Self::FindNextDue(answer) => answer.is_ok(),
             Self::Claim(_, answer) => answer.is_ok(),
             Self::Finish(_, answer) => answer.is_ok(),
+            Self::Renew(_, answer) => answer.is_ok(),
+            Self::TakeOver(_, answer) => answer.is_ok(),
+            Self::FindOpen(_, answer) => answer.is_ok(),
+            Self::Prune(answer) => answer.is_ok(),
         }
     }
 }

@@ -14,9 +14,12 @@ mod desk;
 mod due;
 mod ending;
 mod input;
+mod lease;
 mod overlap;
 mod plan;
+mod recover;
 mod running;
+mod sharing;
 mod waits;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -27,19 +30,23 @@ use chrono::{DateTime, Utc};
 
 use crate::clock::after;
 use crate::events::{Event, EventMask};
-use crate::stores::{Claim, ClaimOutcome, Decision, Finish, FinishOutcome, Retry, RunEnd, StoreError};
+use crate::stores::{
+    Claim, ClaimOutcome, Decision, Finish, FinishOutcome, Found, NextDue, Retry, RunEnd, StoreError, Then,
+};
 use crate::task::{
-    Count, Ended, Occurrence, Overlap, Report, RunId, RunStatus, StoreKey, TaskDefinition, TaskRecord, Ticket,
+    Count, Ended, Occurrence, Overlap, Report, RunId, RunStatus, StoreKey, TaskDefinition, Ticket,
 };
 
-pub(crate) use action::{Action, Dispatch, Question};
+pub(crate) use action::{Action, Dispatch, KnownRuns, Question};
 pub use counts::RunCounts;
-pub(crate) use input::{Answer, Input};
+pub(crate) use desk::Terms;
+pub(crate) use input::{Answer, Input, OpenRuns};
 pub(crate) use plan::{plan_by_hand, plan_missed};
+pub(crate) use sharing::Retention;
 
 use desk::Desk;
 use running::{Running, RunningRuns};
-use waits::start_time;
+use waits::start_of;
 
 /// How many due tasks one question asks for: the first of a herd run while the next are being decided.
 const BATCH: usize = 200;
@@ -56,12 +63,15 @@ pub(crate) struct Machine {
     /// Nothing will start any more.
     is_stopping: bool,
     store_retry_interval: Duration,
+    retention: Retention,
     /// When deciding began; `None`: paused or stopping.
     deciding_since: Option<DateTime<Utc>>,
     /// When deciding begins.
     begins_at: Option<DateTime<Utc>>,
     desks: BTreeMap<Arc<str>, Desk>,
     running: RunningRuns,
+    /// Runs that users are claiming.
+    claiming: BTreeSet<RunId>,
     /// Claimed runs that start later: jitter holds them back, or they try again what failed.
     delayed: BTreeMap<(DateTime<Utc>, RunId), Dispatch>,
     /// When runs that were told to stop are aborted.
@@ -88,16 +98,18 @@ impl RunIds {
 
 impl Machine {
     /// A machine that decides nothing yet. `boot` tells its runs from those of all other schedulers.
-    pub(crate) fn new(boot: u64, store_retry_interval: Duration) -> Self {
+    pub(crate) fn new(boot: u64, store_retry_interval: Duration, retention: Retention) -> Self {
         Self {
             run_ids: RunIds { boot, so_far: 0 },
             heard_at: None,
             is_stopping: false,
             store_retry_interval,
+            retention,
             deciding_since: None,
             begins_at: None,
             desks: BTreeMap::new(),
             running: RunningRuns::default(),
+            claiming: BTreeSet::new(),
             delayed: BTreeMap::new(),
             aborts: BTreeSet::new(),
             actions: VecDeque::new(),
@@ -110,8 +122,8 @@ impl Machine {
     pub(crate) fn handle(&mut self, input: Input, now: DateTime<Utc>) {
         self.notice(now);
         match input {
-            Input::StoreAdded(store) => {
-                self.desks.insert(store.clone(), Desk::default());
+            Input::StoreAdded(store, terms) => {
+                self.desks.insert(store.clone(), Desk::new(terms, now));
                 self.look(&store);
             }
             Input::StoreRemoved(store) => self.leave(&store, now),
@@ -123,9 +135,14 @@ impl Machine {
                 self.begins_at = None;
             }
             Input::Stop => self.stop(now),
-            // Claimed a moment before its store was removed: there is nobody to write its end.
-            Input::ClaimedByHand(store, _) if !self.desks.contains_key(&store) => {}
+            Input::ClaimingByHand(run) => _ = self.claiming.insert(run),
             Input::ClaimedByHand(store, claim) => self.dispatch_claimed(&store, *claim, now),
+            Input::NotClaimedByHand(store, run) => {
+                self.claiming.remove(&run);
+                if let Some(desk) = self.desks.get_mut(&store) {
+                    desk.doubt(now);
+                }
+            }
             Input::Cancel(run) => self.cancel(run, now),
             Input::Ended(reports) => reports.into_iter().for_each(|report| self.end(report)),
             Input::GiveUp(started) => self.give_up(now, &started),
@@ -145,6 +162,7 @@ impl Machine {
         if self.begins_at.is_some_and(|begin| begin <= now) {
             self.begin(now);
         }
+        self.ask_beside(now);
         let deciding = self.deciding_since.is_some();
         if deciding {
             self.release(now);
@@ -152,7 +170,7 @@ impl Machine {
         for (store, desk) in &mut self.desks {
             desk.finish_after = desk.finish_after.filter(|at| *at > now);
             if deciding && desk.start_cycle(now) {
-                let question = Question::FindDue { now, limit: BATCH };
+                let question = Question::FindDue { now: desk.time(now), limit: BATCH };
                 self.actions.push_back(Action::Ask(store.clone(), question));
             }
         }
@@ -162,8 +180,8 @@ impl Machine {
     pub(crate) fn poll_timeout(&self) -> Option<DateTime<Utc>> {
         let deciding = self.deciding_since.is_some();
         let desks =
-            self.desks.values().flat_map(|desk| [desk.timeout().filter(|_| deciding), desk.finish_after]);
-        let released = self.delayed.first_key_value().map(|((at, _), _)| *at);
+            self.desks.values().flat_map(|desk| [desk.timeout().filter(|_| deciding), desk.other_timeout()]);
+        let released = self.delayed.iter().find(|(_, run)| self.may_start(run)).map(|((at, _), _)| *at);
         let abort = self.aborts.first().map(|(at, ..)| *at);
         desks.chain([released.filter(|_| deciding), abort, self.begins_at]).flatten().min()
     }
@@ -192,6 +210,12 @@ impl Machine {
         self.running.is_empty() && self.desks.values().all(Desk::is_quiet)
     }
 
+    /// Whether a run is going on, or may be as far as questions go that are not answered yet.
+    #[cfg(feature = "testing")]
+    pub(crate) fn knows(&self, run: RunId) -> bool {
+        self.running.find(run).is_some() || !self.desks.values().all(Desk::is_quiet)
+    }
+
     /// The runs that are going on.
     pub(crate) fn running(&self) -> usize {
         self.running.len()
@@ -210,10 +234,20 @@ impl Machine {
     /// Dispatches the claimed runs whose time has come.
     fn release(&mut self, now: DateTime<Utc>) {
         let held_back = self.delayed.split_off(&(now, RunId::LAST));
-        let released: Vec<_> = std::mem::replace(&mut self.delayed, held_back).into_values().collect();
-        if !released.is_empty() {
-            self.actions.push_back(Action::Dispatch(released));
+        let mut released = Vec::new();
+        for (place, run) in std::mem::replace(&mut self.delayed, held_back) {
+            match self.may_start(&run) {
+                true => released.push(run),
+                false => drop(self.delayed.insert(place, run)),
+            }
         }
+        self.dispatch(released);
+    }
+
+    /// Whether a run that was won a while ago is still ours, as far as we know.
+    fn may_start(&self, run: &Dispatch) -> bool {
+        let store = self.running.store_of(run.ticket);
+        store.and_then(|store| self.desks.get(store)).is_some_and(Desk::may_start)
     }
 
     /// Finds out anew when the store's next task is due.
@@ -227,11 +261,18 @@ impl Machine {
 
     fn answer(&mut self, store: &Arc<str>, answer: Answer, now: DateTime<Utc>) {
         let failed = match answer {
-            Answer::FindDue(Ok(tasks)) => return self.plan(store, &tasks, now),
-            Answer::FindNextDue(Ok(due)) => return self.rest(store, due),
+            Answer::FindDue(Ok(found)) => return self.plan(store, found, now),
+            Answer::FindNextDue(Ok(due)) => return self.rest(store, &due, now),
             Answer::Claim(claims, Ok(outcomes)) => return self.won(store, claims, &outcomes, now),
             Answer::Finish(ends, Ok(outcomes)) => return self.finished(store, ends, &outcomes, now),
-            Answer::FindDue(Err(error)) | Answer::FindNextDue(Err(error)) | Answer::Claim(_, Err(error)) => {
+            Answer::Claim(_, Err(error)) => {
+                // It may be written all the same.
+                let again = after(now, self.store_retry_interval);
+                self.desk(store).doubt(again);
+                self.desk(store).break_cycle(again);
+                error
+            }
+            Answer::FindDue(Err(error)) | Answer::FindNextDue(Err(error)) => {
                 let again = after(now, self.store_retry_interval);
                 self.desk(store).break_cycle(again);
                 error
@@ -246,26 +287,55 @@ impl Machine {
                 self.desk(store).finish_again(ends, again);
                 error
             }
+            beside => match self.answer_beside(store, beside, now) {
+                Ok(()) => return,
+                Err(error) => error,
+            },
         };
         self.store_failed(store, &failed, now);
     }
 
     /// Decides what is due.
-    fn plan(&mut self, store: &Arc<str>, tasks: &[TaskRecord], now: DateTime<Utc>) {
+    fn plan(&mut self, store: &Arc<str>, found: Found, now: DateTime<Utc>) {
+        let Found { tasks, now: told, unreadable } = found;
+        self.tell_unreadable(store, unreadable, now);
         let deciding_since = self.deciding_since.filter(|_| !self.is_leaving(store));
-        let Some(since) = deciding_since else { return self.desk(store).break_cycle(now) };
+        let desk = self.desk(store);
+        desk.note_time(told, now);
+        let Some(since) = deciding_since else { return desk.break_cycle(now) };
+        let (since, at) = (desk.time(since), told.unwrap_or(now));
         let mut run_id = || self.run_ids.next();
         let mut claims = Vec::with_capacity(tasks.len());
-        for task in tasks {
-            plan::plan(task, now, since, &mut run_id, &mut claims);
+        for task in &tasks {
+            plan::plan(task, at, since, &mut run_id, &mut claims);
         }
         let question = if claims.is_empty() { Question::FindNextDue } else { Question::Claim(claims) };
-        self.actions.push_back(Action::Ask(store.clone(), question));
+        self.ask(store, question);
     }
 
     /// Dispatches what was won, and goes on where there may be more.
     fn won(&mut self, store: &Arc<str>, claims: Vec<Claim>, outcomes: &[ClaimOutcome], now: DateTime<Utc>) {
         let more = claims.len() >= BATCH || outcomes.contains(&ClaimOutcome::Lost);
+        self.carry_out_won(store, &claims, outcomes, now);
+        if self.is_leaving(store) {
+            self.desk(store).break_cycle(now);
+            return self.leave(store, now);
+        }
+        let desk = self.desk(store);
+        let question = match more && desk.lease.is_held() && self.deciding_since.is_some() {
+            true => Question::FindDue { now: self.desk(store).time(now), limit: BATCH },
+            false => Question::FindNextDue,
+        };
+        self.actions.push_back(Action::Ask(store.clone(), question));
+    }
+
+    fn carry_out_won(
+        &mut self,
+        store: &Arc<str>,
+        claims: &[Claim],
+        outcomes: &[ClaimOutcome],
+        now: DateTime<Utc>,
+    ) {
         let mut dispatched = Vec::with_capacity(claims.len());
         for (claim, outcome) in claims.iter().zip(outcomes) {
             let ClaimOutcome::Won { removed } = outcome else { continue };
@@ -276,19 +346,20 @@ impl Machine {
             }
         }
         self.dispatch(dispatched);
-        if self.is_leaving(store) {
-            self.desk(store).break_cycle(now);
-            return self.leave(store, now);
+        if outcomes.contains(&ClaimOutcome::Lapsed) {
+            self.desk(store).lease.lose(now);
         }
-        let question = match more && self.deciding_since.is_some() {
-            true => Question::FindDue { now, limit: BATCH },
-            false => Question::FindNextDue,
-        };
-        self.actions.push_back(Action::Ask(store.clone(), question));
     }
 
     /// What a user's claim has won runs at once.
     fn dispatch_claimed(&mut self, store: &Arc<str>, claim: Claim, now: DateTime<Utc>) {
+        for decision in &claim.decisions {
+            self.claiming.remove(&decision.run);
+        }
+        // Claimed a moment before its store was removed: there is nobody to write its end.
+        if !self.desks.contains_key(store) {
+            return;
+        }
         let mut dispatched = Vec::with_capacity(1);
         self.carry_out(store, &claim, &mut dispatched, now);
         self.dispatch(dispatched);
@@ -307,7 +378,7 @@ impl Machine {
             self.make_room(store, definition, now);
         }
         for decision in decisions {
-            let Decision { run, occurrence, occurrences, status, reason } = decision;
+            let Decision { run, occurrence, occurrences, status, starts_at, reason } = decision;
             if *status != RunStatus::Claimed {
                 self.counts.note(*status, *occurrences);
                 self.tell(store, definition, *run, occurrence, *status, now, |event| {
@@ -317,9 +388,12 @@ impl Machine {
                 continue;
             }
             let dispatch = self.submit(store, claim.key, definition, *run, *occurrence, now);
-            match start_time(&dispatch, definition) {
+            let start = start_of(occurrence, *starts_at, definition);
+            let desk = self.desk(store);
+            let (start, may_start) = (desk.our_time(start), desk.may_start());
+            match start {
                 // What runs at the stop itself does not wait.
-                start if start > now && !self.is_stopping => {
+                start if (start > now || !may_start) && !self.is_stopping => {
                     drop(self.delayed.insert((start, dispatch.run), dispatch))
                 }
                 _ => dispatched.push(dispatch),
@@ -351,9 +425,18 @@ impl Machine {
     }
 
     /// Sleeps until the next task is due.
-    fn rest(&mut self, store: &Arc<str>, next_due: Option<DateTime<Utc>>) {
-        if self.desk(store).end_cycle(next_due) {
-            self.look(&store.clone());
+    fn rest(&mut self, store: &Arc<str>, next: &NextDue, now: DateTime<Utc>) {
+        let desk = self.desk(store);
+        desk.note_time(next.now, now);
+        let at = next.at.map(|at| desk.our_time(at));
+        if desk.end_cycle(at) {
+            self.look(store);
+        }
+        for run in &next.cancelled {
+            // It is told once; who wants it to be cancelled may be told again and again.
+            if !self.aborts.iter().any(|(_, known, _)| known == run) {
+                self.cancel(*run, now);
+            }
         }
     }
 
@@ -377,38 +460,26 @@ impl Machine {
     /// A run has ended: to be written. A report of a run that is over already changes nothing.
     fn end(&mut self, report: Report) {
         let Some(running) = self.running.remove(report.ticket, report.run) else { return };
+        let is_unstarted = matches!(report.ended, Ended::Unstarted(_));
         let (status, value, error) = match report.ended {
             Ended::Returned(Ok(value)) => (RunStatus::Succeeded, value, None),
             Ended::Returned(Err(error)) | Ended::Panicked(error) | Ended::Refused(error) => {
                 (RunStatus::Failed, None, Some(error))
             }
-            Ended::Aborted(reason) => (RunStatus::Cancelled, None, Some(reason)),
+            Ended::Aborted(reason) | Ended::Unstarted(reason) => (RunStatus::Cancelled, None, Some(reason)),
         };
         let Report { started_at, finished_at, .. } = report;
-        let retry = self.retry(&running, status);
-        self.write_end(running, RunEnd { status, started_at, finished_at, value, error }, retry);
+        let end = RunEnd { status, started_at, finished_at, value, error };
+        let then = self.after(&running, report.ticket, &end, is_unstarted);
+        self.write_end(running, end, then);
     }
 
     /// A run's end is to be written to its store.
-    fn write_end(&mut self, running: Running, end: RunEnd, retry: Option<Retry>) {
+    fn write_end(&mut self, running: Running, end: RunEnd, then: Then) {
         let Running { store, key, definition, run, occurrence } = running;
         // A desk stays as long as runs of its store go on.
         let Some(desk) = self.desks.get_mut(&store) else { return };
-        desk.ends.push(Finish { key, definition, run, occurrence, end, retry });
-    }
-
-    /// The run that tries a failed one again.
-    fn retry(&mut self, ended: &Running, status: RunStatus) -> Option<Retry> {
-        let attempt = ended.occurrence.attempt;
-        if status != RunStatus::Failed
-            || self.is_stopping
-            || self.is_leaving(&ended.store)
-            || ended.definition.rules.retry_after(attempt).is_none()
-        {
-            return None;
-        }
-        let occurrence = Occurrence { attempt: attempt + 1, ..ended.occurrence };
-        Some(Retry { run: self.run_ids.next(), occurrence })
+        desk.ends.push(Finish { key, definition, run, occurrence, end, then });
     }
 
     fn finished(
@@ -424,8 +495,9 @@ impl Machine {
             self.look(store);
         }
         for (finish, outcome) in ends.iter().zip(outcomes) {
-            match finish.retry {
-                Some(retry) if outcome.retried => self.try_again(store, finish, retry, now),
+            match finish.then {
+                Then::Retry(retry) if outcome.retried => self.try_again(store, finish, retry, now),
+                _ if outcome.refused => self.tell_refused(store, finish, now),
                 _ => self.tell_end(store, finish, now),
             }
             if outcome.removed {
@@ -441,8 +513,7 @@ impl Machine {
     fn try_again(&mut self, store: &Arc<str>, failed: &Finish, retry: Retry, now: DateTime<Utc>) {
         self.counts.retried += 1;
         let Finish { key, definition, run, occurrence, end, .. } = failed;
-        let wait = definition.rules.retry_after(occurrence.attempt).unwrap_or_default();
-        let start = after(end.finished_at, wait);
+        let start = self.desk(store).our_time(retry.starts_at.unwrap_or(end.finished_at));
         let mut event = Event::new(EventMask::TASK_RETRIED, now).alias(store).task(&definition.id);
         event.error.clone_from(&end.error);
         self.emit(event.run(*run, occurrence.due));
@@ -454,6 +525,15 @@ impl Machine {
         if self.is_leaving(store) {
             self.leave(store, now);
         }
+    }
+
+    /// A run has ended that was taken over meanwhile: how it ended counts nowhere.
+    fn tell_refused(&mut self, store: &Arc<str>, finish: &Finish, now: DateTime<Utc>) {
+        let Finish { definition, run, occurrence, .. } = finish;
+        self.counts.note(RunStatus::Lost, Count::ONE);
+        self.tell(store, definition, *run, occurrence, RunStatus::Lost, now, |event| {
+            event.error = Some("it was taken over by another scheduler, as its lease had lapsed".to_owned());
+        });
     }
 
     fn tell_end(&mut self, store: &Arc<str>, finish: &Finish, now: DateTime<Utc>) {
@@ -498,6 +578,10 @@ impl Machine {
     fn store_failed(&mut self, store: &Arc<str>, error: &StoreError, now: DateTime<Utc>) {
         let error = crate::task::in_words(error);
         self.emit(Event::new(EventMask::STORE_ERROR, now).alias(store).error(error));
+    }
+
+    fn ask(&mut self, store: &Arc<str>, question: Question) {
+        self.actions.push_back(Action::Ask(store.clone(), question));
     }
 
     fn emit(&mut self, event: Event) {

@@ -69,6 +69,6 @@ impl Places {
     fn wait(&mut self, occurrence: Occurrence, decisions: &mut Decisions<'_>) {
         let reason = at_max_instances(self.running, self.max_instances);
         let run = decisions.make(occurrence, Count::ONE, RunStatus::Queued, Some(reason));
-        self.waiting.push_back(Waiting { run, occurrence });
+        self.waiting.push_back(Waiting { run, occurrence, starts_at: None });
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn plan(
     if schedule.paused {
         return;
     }
-    let mut decisions = Decisions { task, now, run_id, made: SmallVec::new() };
+    let mut decisions = Decisions::of(task, now, run_id);
     let mut places = Places::of(task);
     places.let_in(&mut decisions);
     if let Some(first) = schedule.next_run_time.filter(|first| *first <= now) {
@@ -108,7 +108,7 @@ fn single(
     error: Option<String>,
 ) -> Claim {
     let mut run_id = || run_id;
-    let mut decisions = Decisions { task, now, run_id: &mut run_id, made: SmallVec::new() };
+    let mut decisions = Decisions::of(task, now, &mut run_id);
     decisions.make(occurrence, Count::ONE, status, error);
     let schedule = Schedule { version: schedule.version + 1, ..schedule };
     decisions.claim(schedule, task.waiting.clone())
@@ -122,7 +122,16 @@ pub(super) struct Decisions<'a> {
     made: SmallVec<[Decision; 1]>,
 }
 
-impl Decisions<'_> {
+impl<'a> Decisions<'a> {
+    pub(super) fn of(task: &'a TaskRecord, now: DateTime<Utc>, run_id: &'a mut dyn FnMut() -> RunId) -> Self {
+        Self { task, now, run_id, made: SmallVec::new() }
+    }
+
+    /// An id that no other run has.
+    pub(super) fn new_run(&mut self) -> RunId {
+        (self.run_id)()
+    }
+
     /// Decides an occurrence for the first time.
     pub(super) fn make(
         &mut self,
@@ -131,33 +140,34 @@ impl Decisions<'_> {
         status: RunStatus,
         error: Option<String>,
     ) -> RunId {
-        let id = (self.run_id)();
-        self.enter(id, occurrence, occurrences, status, error);
-        id
+        let run = self.new_run();
+        self.enter(Waiting { run, occurrence, starts_at: None }, occurrences, status, error);
+        run
     }
 
     /// Decides what has waited until now.
     pub(super) fn remake(&mut self, waited: Waiting, status: RunStatus, error: Option<String>) {
         // A claim decides about each run once, whatever came to wait and had to go in it.
         self.made.retain(|made| made.run != waited.run);
-        self.enter(waited.run, waited.occurrence, Count::ONE, status, error);
+        self.enter(waited, Count::ONE, status, error);
     }
 
-    fn enter(
+    pub(super) fn enter(
         &mut self,
-        run: RunId,
-        occurrence: Occurrence,
+        what: Waiting,
         occurrences: Count,
         status: RunStatus,
         reason: Option<String>,
     ) {
-        self.made.push(Decision { run, occurrence, occurrences, status, reason });
+        let Waiting { run, occurrence, starts_at } = what;
+        self.made.push(Decision { run, occurrence, occurrences, status, starts_at, reason });
     }
 
     /// All of them, to be written.
-    fn claim(self, schedule: Schedule, waiting: Vec<Waiting>) -> Claim {
+    pub(super) fn claim(self, schedule: Schedule, waiting: Vec<Waiting>) -> Claim {
         let Self { task, now: decided_at, made: decisions, .. } = self;
-        Claim { key: task.key, definition: task.definition.clone(), schedule, waiting, decided_at, decisions }
+        let (key, definition) = (task.key, task.definition.clone());
+        Claim { key, definition, schedule, waiting, decided_at, decisions, taken_from: None }
     }
 }
 

@@ -60,6 +60,11 @@ impl RunningRuns {
         self.get(ticket).is_some_and(|running| running.store == *store)
     }
 
+    /// The store of the task of the run of this ticket.
+    pub(super) fn store_of(&self, ticket: Ticket) -> Option<&Arc<str>> {
+        self.get(ticket).map(|running| &running.store)
+    }
+
     fn get(&self, ticket: Ticket) -> Option<&Running> {
         self.places.get(ticket.index())?.as_ref()
     }

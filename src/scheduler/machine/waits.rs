@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{ABORT_GRACE, Action, Dispatch, Machine};
+use super::{ABORT_GRACE, Action, Machine};
 use crate::clock::after;
-use crate::task::{RunId, TaskDefinition, Ticket};
+use crate::task::{Occurrence, RunId, TaskDefinition, Ticket};
 
 /// A clock that goes back by less is only kept in order.
 const STEP: TimeDelta = TimeDelta::seconds(1);
@@ -46,18 +46,19 @@ impl Machine {
     }
 }
 
-/// When a run starts: when it was due, and as much later as its task's jitter says.
-pub(super) fn start_time(dispatch: &Dispatch, definition: &TaskDefinition) -> DateTime<Utc> {
-    let Dispatch { occurrence, .. } = dispatch;
+/// When a run starts: when it was due, and as much later as its task's jitter says; a retry when it is told to.
+pub(super) fn start_of(
+    occurrence: &Occurrence,
+    starts_at: Option<DateTime<Utc>>,
+    definition: &TaskDefinition,
+) -> DateTime<Utc> {
     let jitter = definition.rules.jitter;
-    if occurrence.by_hand || jitter.is_zero() {
+    if let Some(starts_at) = starts_at {
+        return starts_at;
+    }
+    if occurrence.by_hand || occurrence.attempt > 1 || jitter.is_zero() {
         return occurrence.due;
     }
-    let delay = crate::triggers::jitter::delay(
-        definition.id.as_str(),
-        occurrence.due,
-        jitter,
-        definition.trigger.end(),
-    );
-    after(occurrence.due, delay)
+    let (id, end) = (definition.id.as_str(), definition.trigger.end());
+    after(occurrence.due, crate::triggers::jitter::delay(id, occurrence.due, jitter, end))
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::invariant::Invariant;
 use crate::stores::{Claim, Decision};
-use crate::task::{Count, RunRecord, Schedule, TaskRecord};
+use crate::task::{Count, NodeId, RunRecord, RunStatus, Schedule, TaskRecord};
 
 pub(super) type Check = Result<(), (Invariant, String)>;
 
@@ -15,9 +15,15 @@ pub(super) fn must(holds: bool, invariant: Invariant, says: impl FnOnce() -> Str
     if holds { Ok(()) } else { Err((invariant, says())) }
 }
 
-pub(super) fn has_entry(claim: &Claim, decision: &Decision, entry: Option<&RunRecord>) -> Check {
+pub(super) fn has_entry(by: NodeId, claim: &Claim, decision: &Decision, entry: Option<&RunRecord>) -> Check {
     let due = decision.occurrence.due;
-    must(entry.is_some_and(|entry| *entry == claim.entry(decision)), Invariant::OneStep, || {
+    let is_as_decided = entry.is_some_and(|entry| match decision.status {
+        RunStatus::Lost => {
+            entry.status == decision.status && entry.node == Some(by) && entry.error == decision.reason
+        }
+        _ => *entry == claim.entry(by, decision),
+    });
+    must(is_as_decided, Invariant::OneStep, || {
         format!("{} due {due} was won as {}, its entry is {entry:?}", claim.definition.id, decision.status)
     })
 }

@@ -22,6 +22,14 @@ pub enum Invariant {
     CountsRuns,
     /// A run is started once, by the scheduler that has won its claim, and after that.
     ClaimedFirst,
+    /// Runs are claimed only by a scheduler whose lease has not lapsed, and taken over only from one whose has.
+    NeedsLease,
+    /// The end of a run is written only by the scheduler that has it.
+    Fenced,
+    /// A store finds the runs of all schedulers that have lapsed, and no others.
+    FindsWhatLapsed,
+    /// Once nothing fails any more no run is left with a scheduler that is gone, or does not know of it.
+    NoneStranded,
     /// Time goes on: nothing comes next that is decided already, and the watermark never goes back.
     Onward,
     /// What does not run has a reason.
@@ -65,6 +73,10 @@ impl fmt::Display for Invariant {
             Self::MaxInstances => "no more runs than max_instances go on at once",
             Self::CountsRuns => "the schedule counts the runs that go on",
             Self::ClaimedFirst => "a run is started once, and by who has won it",
+            Self::NeedsLease => "a lease is needed to claim runs, and must have lapsed to lose them",
+            Self::Fenced => "the end of a run is written by who has it",
+            Self::FindsWhatLapsed => "a store finds what has lapsed, all of it and nothing else",
+            Self::NoneStranded => "no run is left with a scheduler that is gone",
             Self::Onward => "nothing comes next that is decided already",
             Self::Reasons => "what does not run has a reason",
             Self::CompareAndSwap => "a task is changed only from its last version",

@@ -4,6 +4,7 @@
 //! questions and answers stand still until their time has come; `ledger` has what the store must have, and compares.
 
 mod check;
+mod edits;
 mod invariant;
 mod ledger;
 mod node;
@@ -56,15 +57,15 @@ pub use invariant::Invariant;
 ///
 /// # What is not covered yet
 ///
-/// - A run whose scheduler has vanished, or heard no answer to its claim, is a run that goes on as far as its store knows:
-///   it counts for `max_instances` from then on. [`stranded`](SimulationReport::stranded) says how many there were.
+/// - Where a store gives no leases, a run whose scheduler has vanished is one that goes on as far as the store knows: it counts
+///   for `max_instances` from then on. [`stranded`](SimulationReport::stranded) says how many there were.
 /// - A question that arrives only after its scheduler has heard an error, and stores that answer from an old copy.
 /// - `Shutdown` triggers, imports, and stores that come and go.
 ///
 /// # Stores
 ///
 /// The store is empty at first, belongs to the simulation alone, goes by the times that it is told, and does not fail by
-/// itself. Its history keeps what it is given: one that keeps few entries must keep more than a simulation makes, as the
+/// itself. Where it gives leases all schedulers have one clock, which is set back and forth, as on one host. Its history keeps what it is given: one that keeps few entries must keep more than a simulation makes, as the
 /// default does. Futures are polled on the thread that calls [`run`](Self::run), which blocks. A store that needs a
 /// runtime takes a multi-thread one that is entered: `let _entered = runtime.enter();`.
 #[derive(Debug)]
@@ -74,7 +75,29 @@ pub struct Simulation {
     schedulers: usize,
     lasting: Duration,
     replays: bool,
-    store: Arc<dyn Store>,
+    store: ChosenStore,
+}
+
+/// The store of a simulation.
+#[derive(Debug)]
+enum ChosenStore {
+    /// One in memory: by the seed with leases or without, and with leases it goes by the true time.
+    Ours,
+    Given(Arc<dyn Store>),
+}
+
+impl ChosenStore {
+    /// The store, and whether it goes by the true time.
+    fn build(self, random: &mut random::Random, time: &Arc<node::Time>) -> (Arc<dyn Store>, bool) {
+        match self {
+            Self::Given(store) => (store, false),
+            Self::Ours if random.once_in(4) => (Arc::new(MemoryStore::keeping(ENTRIES, ENTRIES)), false),
+            Self::Ours => {
+                let (store, time) = (MemoryStore::keeping(ENTRIES, ENTRIES), time.clone());
+                (Arc::new(store.leased(Duration::from_secs(30)).with_clock(move || time.now())), true)
+            }
+        }
+    }
 }
 
 /// More than any simulation makes: what it compares must not be forgotten.
@@ -88,7 +111,7 @@ impl Simulation {
             schedulers: 2,
             lasting: Duration::from_secs(3_600),
             replays: false,
-            store: Arc::new(MemoryStore::keeping(ENTRIES, ENTRIES)),
+            store: ChosenStore::Ours,
         }
     }
 
@@ -109,9 +132,9 @@ impl Simulation {
         self
     }
 
-    /// The store, which is empty and nobody else's. Default: a [`MemoryStore`].
+    /// The store, which is empty and nobody else's. Default: a [`MemoryStore`], by the seed with leases or without.
     pub fn store(mut self, store: impl Store) -> Self {
-        self.store = Arc::new(store);
+        self.store = ChosenStore::Given(Arc::new(store));
         self
     }
 
@@ -159,16 +182,19 @@ pub struct SimulationReport {
     pub crashes: u64,
     /// Clocks that were set.
     pub clock_steps: u64,
-    /// Runs that were claimed and that nobody will end: their scheduler has crashed, or the answer to the claim was lost.
+    /// Runs that were claimed and have not ended in the end: where the store gives no leases those of schedulers that have
+    /// crashed, and of tasks that were deleted meanwhile.
     pub stranded: u64,
+    /// How often a scheduler has taken over runs of one whose lease had lapsed.
+    pub taken_over: u64,
     /// Of all that happened, in order: the same for the same seed.
     pub digest: u64,
 }
 
 impl SimulationReport {
     fn with(self, counts: ledger::Counts) -> Self {
-        let ledger::Counts { decisions, runs, won, lost, edits } = counts;
-        Self { decisions, runs, won, lost, edits, ..self }
+        let ledger::Counts { decisions, runs, won, lost, edits, taken_over } = counts;
+        Self { decisions, runs, won, lost, edits, taken_over, ..self }
     }
 }
 

@@ -56,9 +56,11 @@ impl World {
         self.report.clock_steps += 1;
         self.note(format_args!("the clock of {who} is set by {} ms", by.num_milliseconds()));
         self.nodes[who.scheduler].clock.step(by);
-        let now = self.time.now();
-        if let Some(up) = self.up(who) {
-            up.undisturbed_since = now;
+        let (now, is_shared) = (self.time.now(), self.has_leases && !self.has_clock);
+        for node in &mut self.nodes {
+            if let Some(up) = node.up.as_mut().filter(|_| is_shared || node.who == who) {
+                up.undisturbed_since = now;
+            }
         }
     }
 
@@ -140,7 +142,27 @@ impl World {
                 self.broken = Some((Invariant::AllIsDecided, format!("{overdue}, it is {now} for {who}")));
                 return;
             }
-            self.stop(who);
+        }
+        if self.has_leases && self.has_clock {
+            self.check_that_none_is_stranded();
+        }
+        for scheduler in 0..self.nodes.len() {
+            let who = self.nodes[scheduler].who;
+            if self.up(who).is_some_and(|up| !up.is_stopping) {
+                self.stop(who);
+            }
+        }
+    }
+
+    /// Each run that has not ended is known to a scheduler that lives.
+    fn check_that_none_is_stranded(&mut self) {
+        for (run, what) in self.line.with_ledger(|ledger| ledger.open_runs()) {
+            let is_known =
+                self.nodes.iter().filter_map(|node| node.up.as_ref()).any(|up| up.scheduler.knows(run));
+            if !is_known {
+                self.broken = Some((Invariant::NoneStranded, what));
+                return;
+            }
         }
     }
 

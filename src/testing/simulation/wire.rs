@@ -4,15 +4,17 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::ledger::{Ledger, Who};
+use super::ledger::{By, Ledger, Who};
 use crate::stores::{
-    Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Query, RunFilter, Store, StoreError,
+    Beat, Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Found, NextDue, Query, Renewal,
+    RunFilter, Store, StoreError,
 };
-use crate::task::{BoxFuture, Handlers, RunRecord, TaskId, TaskRecord};
+use crate::task::{BoxFuture, Handlers, NodeId, RunId, RunRecord, TaskId, TaskRecord};
 
 /// What all wires share. Only one future is polled at a time, so there is one verdict and one place to stop at.
 #[derive(Debug)]
@@ -149,6 +151,10 @@ impl Wire {
         enter(&mut self.line.state().ledger);
     }
 
+    fn by(&self, node: NodeId) -> By {
+        By { who: self.who, node }
+    }
+
     /// How tasks stand now.
     async fn tasks(&self, ids: Vec<TaskId>) -> Result<Vec<Option<TaskRecord>>, StoreError> {
         self.store.load(&ids).await
@@ -177,6 +183,14 @@ impl Store for Wire {
         Ok(())
     }
 
+    async fn now(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.store.now().await
+    }
+
+    fn lease(&self) -> Option<Duration> {
+        self.store.lease()
+    }
+
     async fn put(&self, edits: &[Edit]) -> Result<Vec<EditOutcome>, StoreError> {
         let put = async {
             let outcomes = self.store.put(edits).await?;
@@ -196,33 +210,33 @@ impl Store for Wire {
         self.ask("load", self.store.load(ids)).await
     }
 
-    async fn query(&self, query: Query) -> Result<Vec<TaskRecord>, StoreError> {
+    async fn query(&self, query: Query) -> Result<Found, StoreError> {
         let ask = async {
-            let tasks = self.store.query(query.clone()).await?;
+            let found = self.store.query(query.clone()).await?;
             if let Query::Due { now, limit, .. } = query {
-                self.enter(|ledger| ledger.found_due(now, limit, &tasks));
+                self.enter(|ledger| ledger.found_due(found.now.unwrap_or(now), limit, &found.tasks));
             }
-            Ok(tasks)
+            Ok(found)
         };
         self.ask("query", ask).await
     }
 
-    async fn claim(&self, claims: &[Claim]) -> Result<Vec<ClaimOutcome>, StoreError> {
+    async fn claim(&self, by: NodeId, claims: &[Claim]) -> Result<Vec<ClaimOutcome>, StoreError> {
         let claim = async {
-            let outcomes = self.store.claim(claims).await?;
+            let outcomes = self.store.claim(by, claims).await?;
             let ids = claims.iter().map(|claim| claim.definition.id.clone());
             let after = self.tasks(ids.collect()).await?;
             let entries = self.entries(claims).await?;
             self.line.state().has_changed = true;
-            self.enter(|ledger| ledger.claimed(self.who, claims, &outcomes, &after, &entries));
+            self.enter(|ledger| ledger.claimed(self.by(by), claims, &outcomes, &after, &entries));
             Ok(outcomes)
         };
         self.ask("claim", claim).await
     }
 
-    async fn finish(&self, ends: &[Finish]) -> Result<Vec<FinishOutcome>, StoreError> {
+    async fn finish(&self, by: NodeId, ends: &[Finish]) -> Result<Vec<FinishOutcome>, StoreError> {
         let finish = async {
-            let outcomes = self.store.finish(ends).await?;
+            let outcomes = self.store.finish(by, ends).await?;
             let after = self.tasks(ends.iter().map(|end| end.definition.id.clone()).collect()).await?;
             let mut entries = Vec::new();
             for end in ends {
@@ -230,19 +244,37 @@ impl Store for Wire {
                 entries.push(self.store.runs(&filter).await?.pop());
             }
             self.line.state().has_changed = true;
-            self.enter(|ledger| ledger.finished(self.who, ends, &outcomes, &after, &entries));
+            self.enter(|ledger| ledger.finished(self.by(by), ends, &outcomes, &after, &entries));
             Ok(outcomes)
         };
         self.ask("finish", finish).await
     }
 
-    async fn next_due(&self, handlers: &Handlers) -> Result<Option<DateTime<Utc>>, StoreError> {
+    async fn renew(&self, beat: &Beat) -> Result<Renewal, StoreError> {
         let ask = async {
-            let due = self.store.next_due(handlers).await?;
-            self.enter(|ledger| ledger.found_next_due(due));
+            let renewal = self.store.renew(beat).await?;
+            self.enter(|ledger| ledger.renewed(beat, &renewal));
+            Ok(renewal)
+        };
+        self.ask("renew", ask).await
+    }
+
+    async fn next_due(&self, by: NodeId, handlers: &Handlers) -> Result<NextDue, StoreError> {
+        let ask = async {
+            let due = self.store.next_due(by, handlers).await?;
+            self.enter(|ledger| ledger.found_next_due(due.at));
             Ok(due)
         };
         self.ask("next_due", ask).await
+    }
+
+    async fn cancel(&self, run: RunId) -> Result<bool, StoreError> {
+        let cancel = async {
+            let is_open = self.store.cancel(run).await?;
+            self.line.state().has_changed = true;
+            Ok(is_open)
+        };
+        self.ask("cancel", cancel).await
     }
 
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {

@@ -14,7 +14,7 @@ use super::random::Random;
 use super::trace::Trace;
 use super::users::{self, Wish};
 use super::wire::{Line, Progress, Stop, Wire};
-use super::{SimulationError, SimulationReport};
+use super::{ChosenStore, SimulationError, SimulationReport};
 use crate::clock::Clock;
 use crate::scheduler::{Deed, Simulated};
 use crate::stores::Store;
@@ -26,6 +26,8 @@ pub(super) struct World {
     pub(super) random: Random,
     store: Arc<dyn Store>,
     pub(super) line: Arc<Line>,
+    pub(super) has_leases: bool,
+    pub(super) has_clock: bool,
     pub(super) time: Arc<Time>,
     pub(super) nodes: Vec<Node>,
     coming: BTreeMap<(DateTime<Utc>, u64), Coming>,
@@ -86,14 +88,19 @@ impl World {
         schedulers: usize,
         lasting: Duration,
         replays: bool,
-        store: Arc<dyn Store>,
+        store: ChosenStore,
     ) -> Self {
         let mut random = Random::new(seed);
         let begin = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(20_541) + random.millis(86_400_000);
         let time = Time::new(begin);
+        let (store, has_clock) = store.build(&mut Random::new(!seed), &time);
+        let has_leases = store.lease().is_some();
+        // A store without a clock goes by ours: its leases hold what they promise where all have the same.
+        let same = (has_leases && !has_clock).then(|| SkewedClock::new(time.clone(), random.either_way(5)));
         let node = |scheduler| {
             let skew = random.either_way(5);
-            Node { who: Who { scheduler, start: 0 }, clock: SkewedClock::new(time.clone(), skew), up: None }
+            let clock = same.clone().unwrap_or_else(|| SkewedClock::new(time.clone(), skew));
+            Node { who: Who { scheduler, start: 0 }, clock, up: None }
         };
         let nodes: Vec<_> = (0..schedulers).map(node).collect();
         let declares = random.once_in(2);
@@ -102,7 +109,9 @@ impl World {
             replays,
             random,
             store,
-            line: Line::new(Ledger::default()),
+            line: Line::new(Ledger::new(has_leases, has_clock)),
+            has_leases,
+            has_clock,
             time,
             nodes,
             coming: BTreeMap::new(),

@@ -82,7 +82,7 @@ fn seeds_are_about_all_that_can_happen() {
     assert!(sum(|report| report.lost_answers) > 50);
     assert!(sum(|report| report.crashes) > 10);
     assert!(sum(|report| report.clock_steps) > 10);
-    assert!(sum(|report| report.stranded) > 5);
+    assert!(sum(|report| report.taken_over) > 5);
 }
 
 #[test]

@@ -4,13 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use asyncz::stores::{Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Query};
+use std::time::Duration;
+
+use asyncz::stores::{
+    Beat, Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Found, LapsedRun, NextDue, Query,
+    Renewal, Then,
+};
 use asyncz::testing::Invariant::{self, *};
 use asyncz::testing::Simulation;
 use asyncz::{
-    Handlers, MemoryStore, RunFilter, RunId, RunRecord, Store, StoreError, TaskId, TaskRecord, async_trait,
+    Handlers, MemoryStore, NodeId, RunFilter, RunId, RunRecord, Store, StoreError, TaskId, TaskRecord,
+    async_trait,
 };
-use chrono::{DateTime, Utc};
 
 /// A promise to break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +56,16 @@ pub(super) enum Broken {
     DeletedIsGone,
     /// An id is taken once.
     IdIsTakenOnce,
+    /// Runs are claimed only with a lease.
+    ClaimNeedsLease,
+    /// Runs are taken over only where their scheduler's lease has lapsed.
+    OnlyLapsedAreTaken,
+    /// The end of a run is written by the scheduler that has it.
+    EndsAreFenced,
+    /// All runs of lapsed schedulers are found.
+    LapsedAreFound,
+    /// What is handed on waits for a place.
+    HandedOnWaits,
     /// None; but it takes a runtime.
     None,
 }
@@ -63,11 +78,21 @@ pub(super) struct Mutant {
     calls: AtomicUsize,
     /// What was found by run, to tell what is asked again.
     finished: Mutex<BTreeSet<RunId>>,
+    /// Who has said last that it lives.
+    last: Mutex<Option<NodeId>>,
 }
 
 impl Mutant {
     pub(super) fn new(broken: Broken) -> Self {
-        Self { store: MemoryStore::new(), broken, calls: AtomicUsize::new(0), finished: Mutex::default() }
+        let store = match broken {
+            Broken::ClaimNeedsLease
+            | Broken::OnlyLapsedAreTaken
+            | Broken::EndsAreFenced
+            | Broken::LapsedAreFound
+            | Broken::HandedOnWaits => MemoryStore::new().leased(Duration::from_secs(30)),
+            _ => MemoryStore::new(),
+        };
+        Self { store, broken, calls: AtomicUsize::new(0), finished: Mutex::default(), last: Mutex::default() }
     }
 
     fn every(&self, calls: usize) -> bool {
@@ -85,7 +110,7 @@ impl Mutant {
         self.store.put(&[Edit::Replace(record)]).await.unwrap();
     }
 
-    async fn claim_one(&self, mut claim: Claim) -> ClaimOutcome {
+    async fn claim_one(&self, mut by: NodeId, mut claim: Claim) -> ClaimOutcome {
         let known = self.known(&claim.definition.id).await;
         match self.broken {
             Broken::ClaimIsSwap => {
@@ -95,24 +120,34 @@ impl Mutant {
             }
             Broken::ClaimWritesRuns => claim.decisions.clear(),
             Broken::ClaimIsOneStep => claim.decisions.truncate(1),
+            // Whoever has claimed last is alive for sure.
+            Broken::ClaimNeedsLease => by = self.last.lock().unwrap().unwrap_or(by),
+            Broken::OnlyLapsedAreTaken => claim.taken_from = None,
             Broken::ClaimNeedsTask if known.is_none() => return ClaimOutcome::Won { removed: false },
             _ => {}
         }
-        let outcome = self.store.claim(&[claim]).await.unwrap()[0];
+        let outcome = self.store.claim(by, &[claim]).await.unwrap()[0];
         if self.broken == Broken::WrittenIsWon && self.every(10) { ClaimOutcome::Lost } else { outcome }
     }
 
-    async fn finish_one(&self, mut end: Finish) -> FinishOutcome {
-        let (id, run, retried) = (end.definition.id.clone(), end.run, end.retry.is_some());
+    async fn finish_one(&self, mut by: NodeId, mut end: Finish) -> FinishOutcome {
+        let retried = matches!(end.then, Then::Retry(_));
+        let (id, run) = (end.definition.id.clone(), end.run);
         let is_again = !self.finished.lock().unwrap().insert(run);
         match self.broken {
             Broken::FinishWritesEnd if self.every(5) => {
-                return FinishOutcome { retried, makes_room: false, removed: false };
+                return FinishOutcome { retried, ..FinishOutcome::default() };
             }
-            Broken::FinishWritesRetry => end.retry = None,
+            Broken::FinishWritesRetry if retried => end.then = Then::Over,
+            Broken::HandedOnWaits if matches!(end.then, Then::HandOn(_)) => end.then = Then::Over,
+            Broken::EndsAreFenced => {
+                let known = self.store.runs(&RunFilter::new().task(&id)).await.unwrap();
+                let has = known.iter().find(|known| known.id == run).and_then(|known| known.node);
+                by = has.unwrap_or(by);
+            }
             _ => {}
         }
-        let mut outcome = self.store.finish(&[end]).await.unwrap()[0];
+        let mut outcome = self.store.finish(by, &[end]).await.unwrap()[0];
         match self.broken {
             Broken::FinishCountsDown if !retried => {
                 self.change(&id, |task| task.schedule.running += 1).await;
@@ -123,7 +158,7 @@ impl Mutant {
                 })
                 .await;
             }
-            Broken::FinishWritesRetry => outcome.retried = retried,
+            Broken::FinishWritesRetry if retried => outcome.retried = true,
             Broken::FinishAnswersAgain if is_again => outcome.retried = false,
             _ => {}
         }
@@ -172,15 +207,19 @@ impl Store for Mutant {
         self.store.load(ids).await
     }
 
-    async fn query(&self, query: Query) -> Result<Vec<TaskRecord>, StoreError> {
+    fn lease(&self) -> Option<Duration> {
+        self.store.lease()
+    }
+
+    async fn query(&self, query: Query) -> Result<Found, StoreError> {
         let mut found = self.store.query(query.clone()).await?;
         if let Query::Due { .. } = query {
             match self.broken {
                 Broken::PausedIsNotDue => {
-                    let all = self.store.query(Query::All).await?;
-                    found.extend(all.into_iter().filter(|task| task.schedule.paused));
+                    let all = self.store.query(Query::All).await?.tasks;
+                    found.tasks.extend(all.into_iter().filter(|task| task.schedule.paused));
                 }
-                Broken::DueIsFound => drop(found.pop()),
+                Broken::DueIsFound => drop(found.tasks.pop()),
                 Broken::None => drop(tokio::spawn(async {}).await),
                 _ => {}
             }
@@ -188,10 +227,10 @@ impl Store for Mutant {
         Ok(found)
     }
 
-    async fn claim(&self, claims: &[Claim]) -> Result<Vec<ClaimOutcome>, StoreError> {
+    async fn claim(&self, by: NodeId, claims: &[Claim]) -> Result<Vec<ClaimOutcome>, StoreError> {
         let mut outcomes = Vec::new();
         for claim in claims {
-            outcomes.push(self.claim_one(claim.clone()).await);
+            outcomes.push(self.claim_one(by, claim.clone()).await);
         }
         if self.broken == Broken::AllClaimsAnswered && outcomes.len() > 1 {
             outcomes.pop();
@@ -199,17 +238,39 @@ impl Store for Mutant {
         Ok(outcomes)
     }
 
-    async fn finish(&self, ends: &[Finish]) -> Result<Vec<FinishOutcome>, StoreError> {
+    async fn finish(&self, by: NodeId, ends: &[Finish]) -> Result<Vec<FinishOutcome>, StoreError> {
         let mut outcomes = Vec::new();
         for end in ends {
-            outcomes.push(self.finish_one(end.clone()).await);
+            outcomes.push(self.finish_one(by, end.clone()).await);
         }
         Ok(outcomes)
     }
 
-    async fn next_due(&self, handlers: &Handlers) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let due = self.store.next_due(handlers).await?;
-        Ok(due.filter(|_| self.broken != Broken::NextDueIsKnown))
+    async fn renew(&self, beat: &Beat) -> Result<Renewal, StoreError> {
+        let mut renewal = self.store.renew(beat).await?;
+        *self.last.lock().unwrap() = Some(beat.node.id);
+        if self.broken == Broken::LapsedAreFound {
+            renewal.lapsed.clear();
+        }
+        if self.broken == Broken::OnlyLapsedAreTaken {
+            // Runs of others, whether they have lapsed or not.
+            for run in self.store.runs(&RunFilter::new()).await?.into_iter().filter(RunRecord::is_open) {
+                let task = self.known(&run.task).await.filter(|_| run.node != Some(beat.node.id));
+                let leased_until = beat.now;
+                renewal.lapsed.extend(task.map(|task| LapsedRun { task, run, leased_until }));
+            }
+        }
+        Ok(renewal)
+    }
+
+    async fn next_due(&self, by: NodeId, handlers: &Handlers) -> Result<NextDue, StoreError> {
+        let mut due = self.store.next_due(by, handlers).await?;
+        due.at = due.at.filter(|_| self.broken != Broken::NextDueIsKnown);
+        Ok(due)
+    }
+
+    async fn cancel(&self, run: RunId) -> Result<bool, StoreError> {
+        self.store.cancel(run).await
     }
 
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
@@ -260,6 +321,11 @@ fn a_store_that_breaks_one_promise_is_found_out() {
     is_found_out(Broken::EditIsKept, &[KeepsWhatItSaid]);
     is_found_out(Broken::DeletedIsGone, &[KeepsWhatItSaid]);
     is_found_out(Broken::IdIsTakenOnce, &[KeepsWhatItSaid]);
+    is_found_out(Broken::ClaimNeedsLease, &[NeedsLease, OneStep]);
+    is_found_out(Broken::OnlyLapsedAreTaken, &[NeedsLease, FindsWhatLapsed]);
+    is_found_out(Broken::EndsAreFenced, &[Fenced]);
+    is_found_out(Broken::LapsedAreFound, &[FindsWhatLapsed]);
+    is_found_out(Broken::HandedOnWaits, &[KeepsWhatItSaid]);
 }
 
 /// The rules of firing bite by themselves, whatever a store says of its versions.
