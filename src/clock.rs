@@ -75,29 +75,27 @@ impl Busy {
 
     /// The work is over, whoever still holds this.
     pub(crate) fn end(&self) {
-        if self.state.swap(OVER, Ordering::SeqCst) == WORKING {
-            self.take();
+        if let Some(activity) = &self.activity
+            && self.state.swap(OVER, Ordering::SeqCst) == WORKING
+        {
+            activity.take();
         }
     }
 
     fn fall_asleep(&self) {
-        if self.state.compare_exchange(WORKING, ASLEEP, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-            self.take();
+        if let Some(activity) = &self.activity
+            && self.state.compare_exchange(WORKING, ASLEEP, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        {
+            activity.take();
         }
     }
 
     /// Counts again: whoever sleeps is sure to be woken now.
     pub(crate) fn wake_up(&self) {
-        if self.state.compare_exchange(ASLEEP, WORKING, Ordering::SeqCst, Ordering::SeqCst).is_ok()
-            && let Some(activity) = &self.activity
+        if let Some(activity) = &self.activity
+            && self.state.compare_exchange(ASLEEP, WORKING, Ordering::SeqCst, Ordering::SeqCst).is_ok()
         {
             activity.add();
-        }
-    }
-
-    fn take(&self) {
-        if let Some(activity) = &self.activity {
-            activity.take();
         }
     }
 }

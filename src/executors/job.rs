@@ -14,12 +14,14 @@ use crate::task::{BlockingCall, BoxFuture, Call, Ended, Outcome, Report, Run, Ru
 #[derive(Debug)]
 pub struct Job {
     run: Run,
+    /// When the handler was started here.
+    started_at: Option<DateTime<Utc>>,
     has_reported: bool,
 }
 
 impl Job {
     pub(crate) fn new(run: Run) -> Self {
-        Self { run, has_reported: false }
+        Self { run, started_at: None, has_reported: false }
     }
 
     /// The id of the run.
@@ -57,10 +59,10 @@ impl Job {
     /// Handlers that wait for nothing end here, and cost no task of the runtime. Whoever runs one after the other reads the
     /// clock once for each: `now` is what the last one has answered.
     pub(crate) fn begin(
-        self,
+        mut self,
         now: DateTime<Utc>,
         context: &mut Context<'_>,
-    ) -> (Option<BoxFuture<()>>, DateTime<Utc>) {
+    ) -> (Option<impl Future<Output = ()> + Send + use<>>, DateTime<Utc>) {
         if !self.note_start(now) {
             self.end(Ended::before_start(), now);
             return (None, now);
@@ -89,7 +91,7 @@ impl Job {
                 self.end(ended, now);
                 (None, now)
             }
-            Err(future) => (Some(Box::pin(self.go_on(future))), now),
+            Err(future) => (Some(self.go_on(future)), now),
         }
     }
 
@@ -105,7 +107,7 @@ impl Job {
     }
 
     /// Runs a handler that blocks, on this thread. One that is async is refused: it needs a runtime.
-    pub fn run_blocking(self) {
+    pub fn run_blocking(mut self) {
         let now = self.now();
         if !self.note_start(now) {
             return self.end(Ended::before_start(), now);
@@ -134,14 +136,13 @@ impl Job {
         if std::mem::replace(&mut self.has_reported, true) {
             return;
         }
-        let (run, live) = (&self.run, self.run.live());
-        let (ticket, started_at) = (run.ticket(), live.started_at());
-        let surroundings = run.surroundings();
-        if let Some(reports) = surroundings.reports.upgrade() {
-            let report = Report { run: run.id(), ticket, started_at, finished_at, ended };
-            reports.report(report, surroundings.clock.busy());
+        let run = &self.run;
+        let started_at = self.started_at.or_else(|| run.live().started_at());
+        if let Some(reports) = run.reports() {
+            let report = Report { run: run.id(), ticket: run.ticket(), started_at, finished_at, ended };
+            reports.report(report, run.surroundings().clock.busy());
         }
-        live.busy.end();
+        run.live().busy.end();
     }
 
     /// Calls a handler that blocks. It can't be aborted, so that its time is looked at when it returns.
@@ -179,8 +180,10 @@ impl Job {
     }
 
     /// Answers whether the handler may start.
-    fn note_start(&self, now: DateTime<Utc>) -> bool {
-        self.run.live().note_start(now, self.run.definition().rules.timeout)
+    fn note_start(&mut self, now: DateTime<Utc>) -> bool {
+        let may_start = self.run.live().note_start(now, self.run.definition().rules.timeout);
+        self.started_at = may_start.then_some(now);
+        may_start
     }
 }
 
@@ -194,7 +197,7 @@ impl Job {
 
     /// The handler starts now, and with it the time that the run may take; answers whether it may start.
     pub(crate) fn begin_elsewhere(&self) -> bool {
-        self.note_start(self.now())
+        self.run.live().note_start(self.now(), self.run.definition().rules.timeout)
     }
 
     /// Reports how the run ended.

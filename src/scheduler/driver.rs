@@ -189,7 +189,7 @@ impl Driver {
         let mut calls = Calls::default();
         let call_of: Vec<_> =
             runs.iter().map(|run| calls.find(&run.definition.handler, &self.shared)).collect();
-        let batch = Arc::new(Batch { surroundings: self.surroundings.clone(), calls: calls.found });
+        let batch = Arc::new(Batch::new(self.surroundings.clone(), calls.found));
         let mut jobs: Vec<(Arc<str>, Vec<Job>)> = Vec::new();
         {
             let mut live = self.shared.live();

@@ -54,7 +54,7 @@ impl Assignment {
             rules,
             release: 0,
         };
-        let batch = Batch { surroundings, calls: vec![call] };
+        let batch = Batch::new(surroundings, vec![call]);
         Run::new(Arc::new(definition), occurrence, (run, Ticket::new(0)), Arc::new(batch), Some(0), None)
     }
 }

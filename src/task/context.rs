@@ -52,9 +52,18 @@ pub(crate) struct Surroundings {
 /// run costs.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    pub(crate) surroundings: Surroundings,
+    surroundings: Surroundings,
     /// The handlers that occur in it.
-    pub(crate) calls: Vec<Call>,
+    calls: Vec<Call>,
+    /// Held for all of them together: to hold it for each would be a counter that all threads write, too.
+    reports: Option<Arc<dyn Reports>>,
+}
+
+impl Batch {
+    pub(crate) fn new(surroundings: Surroundings, calls: Vec<Call>) -> Self {
+        let reports = surroundings.reports.upgrade();
+        Self { surroundings, calls, reports }
+    }
 }
 
 impl Run {
@@ -102,6 +111,11 @@ impl Run {
 
     pub(crate) fn surroundings(&self) -> &Surroundings {
         &self.0.batch.surroundings
+    }
+
+    /// Where it reports how it ended; `None`: nobody is there any more.
+    pub(crate) fn reports(&self) -> Option<&dyn Reports> {
+        self.0.batch.reports.as_deref()
     }
 
     /// What it calls; `None`: its handler is not in this program.
