@@ -1,6 +1,5 @@
 //! Tasks added by a user's hand.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -11,13 +10,15 @@ use super::tasks::failed;
 use super::{Scheduler, Shared};
 use crate::events::{Event, EventMask};
 use crate::stores::{Edit, EditOutcome, Store};
-use crate::task::{Task, TaskRecord};
+use crate::task::{Task, TaskDefinition, TaskRecord};
 use crate::{Error, StartProblem};
 
-/// A task on its way into its store.
-struct Addition {
-    record: TaskRecord,
-    replace: bool,
+/// Tasks on their way into their store.
+#[derive(Default)]
+struct Additions {
+    edits: Vec<Edit>,
+    /// Whether they replace those that are there.
+    replace: Vec<bool>,
 }
 
 impl Scheduler {
@@ -73,11 +74,8 @@ impl Scheduler {
             let known = shared.handlers();
             let has_new_handlers = tasks.iter().any(|task| !known.has(&task.handler.name));
             drop(known);
-            let mut additions: BTreeMap<Arc<str>, Vec<Addition>> = BTreeMap::new();
-            for (alias, addition) in shared.prepare(tasks)? {
-                additions.entry(alias).or_default().push(addition);
-            }
-            let mut done = Vec::new();
+            let additions = shared.prepare(tasks)?;
+            let mut done = Vec::with_capacity(handles.len());
             for (alias, additions) in additions {
                 if let Err(error) = shared.write(&alias, additions, &mut done).await {
                     shared.undo(&done).await;
@@ -102,8 +100,8 @@ impl Scheduler {
     }
 }
 
-/// What was done for a task: its store, and what it was.
-type Done = (Arc<str>, TaskRecord, EventMask);
+/// What was done for a task: its store, the task, and what it was.
+type Done = (Arc<str>, Arc<TaskDefinition>, EventMask);
 
 impl Shared {
     /// Keeps tasks for the start; while running it gives them back, for their stores.
@@ -118,12 +116,20 @@ impl Shared {
         }
     }
 
-    /// The tasks as their stores keep them, all of them checked.
-    fn prepare(&self, tasks: Vec<Task>) -> Result<Vec<(Arc<str>, Addition)>, Error> {
+    /// The tasks as their stores keep them, all of them checked, by their stores.
+    fn prepare(&self, tasks: Vec<Task>) -> Result<Vec<(Arc<str>, Additions)>, Error> {
         let setup = self.setup();
         let now = setup.clock.now();
-        let additions = tasks.into_iter().map(|task| {
-            self.known_store(&task.store)?;
+        let mut stores: Vec<(Arc<str>, Additions)> = Vec::with_capacity(1);
+        for task in tasks {
+            let at = match stores.iter().position(|(alias, _)| *alias == task.store) {
+                Some(at) => at,
+                None => {
+                    self.known_store(&task.store)?;
+                    stores.push((task.store.clone(), Additions::default()));
+                    stores.len() - 1
+                }
+            };
             let record = task.record(false, &setup.task_defaults, now, &setup.zone);
             let mut record = record.map_err(|mistake| mistake.of_task(task.label()))?;
             check_state(&task, &setup)?;
@@ -131,26 +137,26 @@ impl Shared {
             self.add_handler(task.handler);
             self.share_names(&mut record);
             record.schedule.version = self.first_version();
-            Ok((task.store, Addition { record, replace: task.replace_existing == Some(true) }))
-        });
-        additions.collect()
+            let additions = &mut stores[at].1;
+            additions.edits.push(Edit::Insert(record));
+            additions.replace.push(task.replace_existing == Some(true));
+        }
+        Ok(stores)
     }
 
     /// Writes the tasks of one store: first the new ones, then those that are in the place of others.
-    async fn write(
-        &self,
-        alias: &Arc<str>,
-        additions: Vec<Addition>,
-        done: &mut Vec<Done>,
-    ) -> Result<(), Error> {
+    async fn write(&self, alias: &Arc<str>, additions: Additions, done: &mut Vec<Done>) -> Result<(), Error> {
         let store = self.known_store(alias)?;
-        let edits: Vec<_> = additions.iter().map(|new| Edit::Insert(new.record.clone())).collect();
+        let Additions { edits, replace } = additions;
         let outcomes = self.put(alias, &*store, &edits).await.map_err(|source| failed(alias, source))?;
         let mut replacing = Vec::new();
         let mut taken = None;
-        for (Addition { record, replace }, outcome) in additions.into_iter().zip(outcomes) {
+        for ((edit, replace), outcome) in edits.into_iter().zip(replace).zip(outcomes) {
+            let (Edit::Insert(record) | Edit::Replace(record)) = edit else { continue };
             match (outcome, replace) {
-                (EditOutcome::Done, _) => done.push((alias.clone(), record, EventMask::TASK_ADDED)),
+                (EditOutcome::Done, _) => {
+                    done.push((alias.clone(), record.definition, EventMask::TASK_ADDED))
+                }
                 (_, true) => replacing.push(record),
                 (_, false) => taken = taken.or(Some(record)),
             }
@@ -160,17 +166,17 @@ impl Shared {
         }
         for record in replacing {
             let kind = self.replace(&*store, alias, &record).await?;
-            done.push((alias.clone(), record, kind));
+            done.push((alias.clone(), record.definition, kind));
         }
         Ok(())
     }
 
     /// Takes out again what was added.
     async fn undo(&self, done: &[Done]) {
-        for (alias, record, _) in done.iter().filter(|(.., kind)| *kind == EventMask::TASK_ADDED) {
+        for (alias, task, _) in done.iter().filter(|(.., kind)| *kind == EventMask::TASK_ADDED) {
             let Some(store) = self.store(alias) else { continue };
-            if let Err(error) = self.put(alias, &*store, &[Edit::Delete(record.id().clone())]).await {
-                let task = tracing::field::display(record.id());
+            if let Err(error) = self.put(alias, &*store, &[Edit::Delete(task.id.clone())]).await {
+                let task = tracing::field::display(&task.id);
                 tracing::error!(target: "asyncz.stores", store = &**alias, task, %error, "the task was added alone");
             }
         }
@@ -197,11 +203,10 @@ impl Shared {
     }
 
     fn tell_of(&self, done: &[Done]) {
-        for (alias, record, kind) in done {
-            if self.heard_events().contains(*kind) {
-                let now = self.clock().now();
-                self.emit(&Event::new(*kind, now).alias(alias).task(record.id()));
-            }
+        let heard = self.heard_events();
+        for (alias, task, kind) in done.iter().filter(|(.., kind)| heard.contains(*kind)) {
+            let now = self.clock().now();
+            self.emit(&Event::new(*kind, now).alias(alias).task(&task.id));
         }
     }
 }

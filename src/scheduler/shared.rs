@@ -23,7 +23,7 @@ use crate::executors::Executor;
 use crate::stores::{
     Beat, ChangeListener, Changes, Claim, ClaimOutcome, Edit, EditOutcome, Node, Store, StoreError,
 };
-use crate::task::{Handler, Handlers, NodeId, Run, RunId, Task, TaskRecord, Ticket, digest};
+use crate::task::{Handler, Handlers, NodeId, Run, RunId, Task, TaskRecord, Ticket};
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -266,12 +266,19 @@ impl Shared {
     }
 
     /// Lets a handler be found; answers whether one of its names is new: tasks may have waited for it.
-    pub(super) fn add_handler(&self, handler: Handler) -> bool {
+    pub(super) fn add_handler(&self, mut handler: Handler) -> bool {
         let mut known = self.handlers.write().unwrap_or_else(PoisonError::into_inner);
         let was = handler.was.iter().copied().map(Arc::from);
-        let is_new = was.chain([handler.name.clone()]).fold(false, |new, name| known.names.add(name) | new);
+        let is_new = was.fold(false, |new, name| known.names.add(name) | new);
+        // Mostly it is known, as thousands of tasks have one handler.
+        if let Some(place) = known.by_name.get_mut(&handler.name) {
+            handler.name = place.name.clone();
+            *place = handler;
+            return is_new;
+        }
+        known.names.add(handler.name.clone());
         known.by_name.insert(handler.name.clone(), handler);
-        is_new
+        true
     }
 
     /// The handlers of this program.
@@ -368,7 +375,12 @@ impl Shared {
     /// The version of a task that is added: unlike those of all others that had its id, so that nothing that was planned
     /// from one of them is written to it.
     pub(super) fn first_version(&self) -> u64 {
-        digest(self.run_id_by_hand().to_string().as_bytes()) >> 16
+        // Numbers in order, each turned into one that tells nothing of it (SplitMix64): those of two schedulers lie apart.
+        let number = self.runs_by_hand.fetch_add(1, Ordering::Relaxed);
+        let mut mixed = self.boot.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) >> 16
     }
 
     pub(super) fn emit(&self, event: &Event) {

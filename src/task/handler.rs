@@ -1,5 +1,6 @@
 //! Functions as handlers: one implementation for each number of arguments.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::{Future, ready};
@@ -46,7 +47,7 @@ pub(crate) struct Handler {
     pub(crate) call: Call,
     /// Where it is declared, for messages.
     pub(crate) location: Option<(&'static str, u32)>,
-    arguments: Arc<[Argument]>,
+    arguments: Cow<'static, [Argument]>,
 }
 
 /// What can be asked of an argument before there is a run.
@@ -69,7 +70,11 @@ impl Handler {
         Self::of_parts(name, F::ARGUMENTS, function.into_call())
     }
 
-    pub(crate) fn of_parts(name: impl Into<Arc<str>>, arguments: &[Argument], call: Call) -> Self {
+    pub(crate) fn of_parts(
+        name: impl Into<Arc<str>>,
+        arguments: impl Into<Cow<'static, [Argument]>>,
+        call: Call,
+    ) -> Self {
         Self { name: name.into(), was: &[], call, location: None, arguments: arguments.into() }
     }
 

@@ -3,6 +3,7 @@
 #[cfg(feature = "process")]
 mod assignment;
 mod context;
+mod digest;
 mod extract;
 mod handler;
 mod handlers;
@@ -25,6 +26,7 @@ use serde_json::Value;
 
 use crate::triggers::{CronTrigger, DateTrigger, IntervalTrigger};
 use crate::{Error, Trigger, Zone};
+use digest::Digest;
 
 pub use context::{Run, TaskContext};
 pub use extract::{Args, FromTask, Provide, Rejection, Typed};
@@ -46,7 +48,6 @@ pub(crate) use handler::{BlockingCall, BoxFuture, Call, Handler, Outcome, in_wor
 pub(crate) use id::Ticket;
 pub(crate) use mistake::Mistake;
 pub(crate) use options::{Options, option_methods};
-pub(crate) use record::digest;
 pub(crate) use registry::declared_tasks;
 pub(crate) use report::{Ended, Report, Reports};
 
@@ -293,7 +294,7 @@ impl Task {
     /// "at once" is another instant at each start, but a time that was said, or none at all, stays what it is.
     fn digest(&self, given: &dyn Trigger) -> Result<u64, Mistake> {
         match (&self.trigger, self.next_run_time) {
-            (None, NextRunTime::Paused) => Ok(record::digest(b"no trigger")),
+            (None, NextRunTime::Paused) => Ok(Digest::of(b"no trigger")),
             (None, NextRunTime::At(instant)) => digest_of(&DateTrigger::at(instant)),
             _ => digest_of(given),
         }
@@ -302,8 +303,9 @@ impl Task {
 
 /// A digest of a trigger as JSON. One that can't be written can't be stored, and is not told from others.
 pub(crate) fn digest_of(trigger: &dyn Trigger) -> Result<u64, Mistake> {
-    let json = serde_json::to_vec(trigger).map_err(|error| {
+    let mut digest = Digest::default();
+    serde_json::to_writer(&mut digest, trigger).map_err(|error| {
         Mistake::Option(format!("its trigger can't be written as JSON, so no store can keep it: {error}"))
     })?;
-    Ok(record::digest(&json))
+    Ok(digest.value())
 }

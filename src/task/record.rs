@@ -397,13 +397,6 @@ impl fmt::Display for Count {
     }
 }
 
-/// A digest that is the same on every machine and in every version (FNV-1a, 64 bits).
-pub(crate) fn digest(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
 mod trigger_json {
     use super::*;
 

@@ -51,7 +51,7 @@ pub fn async_task<A: Arguments, R: 'static>(
         Ok(values) => function.start(values, outcome),
         Err(rejection) => Box::pin(ready(Err(in_words(&rejection)))),
     };
-    declared(handler, &checks, Call::Async(Arc::new(call)))
+    declared(handler, checks, Call::Async(Arc::new(call)))
 }
 
 /// The same as [`async_task`] for a `fn`.
@@ -68,11 +68,11 @@ pub fn blocking_task<A: Arguments, R: 'static>(
         Ok(values) => outcome(function.call(values)),
         Err(rejection) => Err(in_words(&rejection)),
     };
-    declared(handler, &checks, Call::Blocking(Arc::new(call)))
+    declared(handler, checks, Call::Blocking(Arc::new(call)))
 }
 
 #[track_caller]
-fn declared(handler: &[&str], arguments: &[Argument], call: Call) -> Task {
+fn declared(handler: &[&str], arguments: Vec<Argument>, call: Call) -> Task {
     let mut handler = Handler::of_parts(handler.join("::"), arguments, call);
     let attribute = Location::caller();
     handler.location = Some((attribute.file(), attribute.line()));

@@ -1,6 +1,6 @@
 //! A time as a trigger keeps it: an instant, or a naive time that waits for its zone.
 
-use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
+use chrono::{DateTime, Datelike, NaiveDateTime, SubsecRound, Timelike, Utc};
 
 use asyncz_grammar::date::{self, Time};
 
@@ -55,9 +55,27 @@ impl Moment {
             Self::Instant(at) => (at.naive_utc(), "Z"),
             Self::Naive(local) => (local, ""),
         };
-        let millis = naive.and_utc().timestamp_subsec_millis();
-        let fraction = if millis == 0 { String::new() } else { format!(".{millis:03}") };
-        format!("{}{fraction}{mark}", naive.format("%Y-%m-%dT%H:%M:%S"))
+        let (date, time) = (naive.date(), naive.time());
+        let mut text = String::with_capacity("2026-11-22T09:00:00.000Z".len());
+        // By hand: chrono's formats take ten times as long, and each task that is added has its trigger written.
+        let mut number = |mark: &str, value: u32, digits: u32| {
+            text.push_str(mark);
+            let digit = |place| char::from(b'0' + (value / 10_u32.pow(place) % 10) as u8);
+            text.extend((0..digits).rev().map(digit));
+        };
+        // Only years from 0 to 9999 pass the door.
+        number("", date.year().unsigned_abs(), 4);
+        number("-", date.month(), 2);
+        number("-", date.day(), 2);
+        number("T", time.hour(), 2);
+        number(":", time.minute(), 2);
+        number(":", time.second(), 2);
+        let millis = time.nanosecond() / 1_000_000;
+        if millis > 0 {
+            number(".", millis, 3);
+        }
+        text.push_str(mark);
+        text
     }
 
     /// For people: without the `T`.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use asyncz_grammar::SyntaxError;
 use asyncz_grammar::cron::{FIELD_NAMES, Pattern, parse_expression};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::json::{self, Member};
@@ -44,8 +44,8 @@ pub use fields::{CronFields, FieldValue};
 /// assert_eq!(same.describe(), trigger.describe());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(try_from = "Form", into = "Form")]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "Form")]
 pub struct CronTrigger {
     plan: Plan,
     source: Source,
@@ -324,15 +324,24 @@ fn within_fields(error: Error) -> Error {
     }
 }
 
-impl From<CronTrigger> for Form {
-    fn from(trigger: CronTrigger) -> Self {
-        let limits = trigger.limits.unwrap_or_default();
-        let (expression, fields) = match trigger.source {
-            Source::Expression(text) => (Some(Value::from(&*text)), None),
+impl Serialize for CronTrigger {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Form::from(self).serialize(serializer)
+    }
+}
+
+impl From<&CronTrigger> for Form {
+    fn from(trigger: &CronTrigger) -> Self {
+        let limits = trigger.limits.as_deref().cloned().unwrap_or_default();
+        let (expression, fields) = match &trigger.source {
+            Source::Expression(text) => (Some(Value::from(&**text)), None),
             Source::Fields(texts) => {
-                let given = FIELD_NAMES.iter().zip(*texts).filter_map(|(name, text)| Some((*name, text?)));
+                let given = FIELD_NAMES
+                    .iter()
+                    .zip(&**texts)
+                    .filter_map(|(name, text)| Some((*name, text.as_deref()?)));
                 let members: Map<_, _> =
-                    given.map(|(name, text)| (name.to_owned(), Value::from(&*text))).collect();
+                    given.map(|(name, text)| (name.to_owned(), Value::from(text))).collect();
                 (None, Some(Value::Object(members)))
             }
         };

@@ -90,6 +90,10 @@ impl Unit {
         list: &'a str,
         mut each: impl FnMut(&'a str) -> Result<(), SyntaxError>,
     ) -> Result<(), SyntaxError> {
+        // Most lists are one item, in which a comma would have to be looked for.
+        if let [b'*' | b'0'..=b'9'] | [b'0'..=b'9', b'0'..=b'9'] = list.as_bytes() {
+            return each(list);
+        }
         for item in list.split(',') {
             let item = item.trim();
             if item.is_empty() {
@@ -127,6 +131,15 @@ impl Unit {
 
     /// Reads one item: `*`, `a` or `a-b`, each with or without a step.
     pub(super) fn span(&self, item: &str) -> Result<Span, SyntaxError> {
+        // Most items are one of these two, which need not be looked through for marks.
+        match item.as_bytes() {
+            [b'*'] => return Ok(Span { from: self.min, to: self.max, step: 1, plain: false }),
+            [b'0'..=b'9'] | [b'0'..=b'9', b'0'..=b'9'] => {
+                let value = self.value(item, item)?;
+                return Ok(Span { from: value, to: value, step: 1, plain: true });
+            }
+            _ => {}
+        }
         let (range, step) = match item.split_once('/') {
             Some((range, step)) => (range, Some(step)),
             None => (item, None),
