@@ -135,7 +135,7 @@ impl Shared {
             check_state(&task, &setup)?;
             self.known_executor(&record.definition.executor)?;
             self.add_handler(task.handler);
-            self.share_names(&mut record);
+            self.share_parts(&mut record);
             record.schedule.version = self.first_version();
             let additions = &mut stores[at].1;
             additions.edits.push(Edit::Insert(record));

@@ -79,8 +79,8 @@ impl TaskUpdate {
         let old = &*known.definition;
         let mistake = |message| Error::InvalidTask { task: format!("`{id}`"), message };
         let mut schedule = Schedule { version: known.schedule.version + 1, ..known.schedule };
-        let mut definition =
-            TaskDefinition { rules: self.options.change(&old.rules).map_err(mistake)?, ..old.clone() };
+        let rules = self.options.change(&old.rules).map_err(mistake)?;
+        let mut definition = TaskDefinition { rules: Arc::new(rules), ..old.clone() };
         if let Some(name) = &self.name {
             definition.name = name.as_str().into();
         }
@@ -91,7 +91,7 @@ impl TaskUpdate {
                     message: rejection.to_string(),
                 })?;
             }
-            definition.args = args.clone();
+            definition.set_args(args);
         }
         if let Some(executor) = &self.executor {
             shared.known_executor(executor)?;

@@ -1,6 +1,6 @@
 //! What the handles of a scheduler, its driver and its runs share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::executors::Executor;
 use crate::stores::{
     Beat, ChangeListener, Changes, Claim, ClaimOutcome, Edit, EditOutcome, Node, Store, StoreError,
 };
-use crate::task::{Handler, Handlers, NodeId, Run, RunId, Task, TaskRecord, Ticket};
+use crate::task::{Handler, Handlers, NodeId, Rules, Run, RunId, Task, TaskRecord, Ticket};
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -59,7 +59,12 @@ pub(crate) struct Shared {
 struct Known {
     by_name: FxHashMap<Arc<str>, Handler>,
     names: Handlers,
+    /// Those of the tasks that came last.
+    rules: VecDeque<Arc<Rules>>,
 }
+
+/// So many different rules are kept to be shared: few programs have more, and each new task is compared with them.
+const KINDS_OF_RULES: usize = 8;
 
 /// The runs going on here, at the places that their tickets name.
 #[derive(Debug, Default)]
@@ -286,16 +291,23 @@ impl Shared {
         self.handlers.read().unwrap_or_else(PoisonError::into_inner).names.clone()
     }
 
-    /// Lets a task share the text of its handler's name with all others of that handler, and with the handler itself: it
-    /// is found by its place in memory then.
-    pub(super) fn share_names(&self, record: &mut TaskRecord) {
+    /// Lets a task share with all others what they have in common: the text of its handler's name, by whose place in memory
+    /// the handler is found then, and its rules.
+    pub(super) fn share_parts(&self, record: &mut TaskRecord) {
         let Some(definition) = Arc::get_mut(&mut record.definition) else { return };
-        let known = self.handlers.read().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.handlers.write().unwrap_or_else(PoisonError::into_inner);
         if let Some((name, _)) = known.by_name.get_key_value(&definition.handler) {
             if definition.name == definition.handler {
                 definition.name = name.clone();
             }
             definition.handler = name.clone();
+        }
+        match known.rules.iter().find(|rules| **rules == definition.rules) {
+            Some(rules) => definition.rules = rules.clone(),
+            None => {
+                known.rules.truncate(KINDS_OF_RULES - 1);
+                known.rules.push_front(definition.rules.clone());
+            }
         }
     }
 
@@ -389,8 +401,10 @@ impl Shared {
         {
             self.health.note_failure(store, event.error.as_deref());
         }
-        let logger_name = self.setup().logger_name.clone();
-        log(event, logger_name.as_deref());
+        if self.heard_events().contains(event.kind) {
+            let logger_name = self.setup().logger_name.clone();
+            log(event, logger_name.as_deref());
+        }
         if self.bus.wants(event.kind) {
             self.bus.emit(event, &*self.clock());
         }
@@ -400,10 +414,7 @@ impl Shared {
     pub(super) fn heard_events(&self) -> EventMask {
         match tracing::enabled!(target: "asyncz.scheduler", tracing::Level::DEBUG) {
             true => EventMask::all(),
-            // These two come with each run, and the log has them at DEBUG.
-            false => {
-                (EventMask::all() - EventMask::TASK_SUBMITTED - EventMask::TASK_EXECUTED) | self.bus.wanted()
-            }
+            false => LOGGED.union(self.bus.wanted()),
         }
     }
 
@@ -447,6 +458,18 @@ fn host() -> Arc<str> {
     });
     HOST.clone()
 }
+
+/// The kinds that [`log`] tells above DEBUG.
+const LOGGED: EventMask = EventMask::TASK_RETRIED
+    .union(EventMask::TASK_ERROR)
+    .union(EventMask::TASK_LOST)
+    .union(EventMask::TASK_MISSED)
+    .union(EventMask::TASK_MAX_INSTANCES)
+    .union(EventMask::STORE_ERROR)
+    .union(EventMask::SCHEDULER_START)
+    .union(EventMask::SCHEDULER_SHUTDOWN)
+    .union(EventMask::SCHEDULER_PAUSED)
+    .union(EventMask::SCHEDULER_RESUMED);
 
 /// What is worth a line for people.
 fn log(event: &Event, scheduler: Option<&str>) {

@@ -189,7 +189,7 @@ async fn put(
     now: DateTime<Utc>,
 ) -> Result<Vec<Event>, Error> {
     let Entry { store: alias, mut record, replace, declared, .. } = entry;
-    shared.share_names(&mut record);
+    shared.share_parts(&mut record);
     record.schedule.version = shared.first_version();
     let failed = |source| Error::Store { store: alias.clone(), source };
     let event = |kind| Event::new(kind, now).alias(&alias).task(record.id());

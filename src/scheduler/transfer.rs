@@ -199,7 +199,7 @@ impl Scheduler {
         let mut wrong = Vec::new();
         match self.shared.handler(&definition.handler) {
             None => wrong.push(format!("its handler `{}` is not in this program", definition.handler)),
-            Some(handler) => wrong.extend(handler.check_args(&definition.args).err().map(|e| e.to_string())),
+            Some(handler) => wrong.extend(handler.check_args(definition.args()).err().map(|e| e.to_string())),
         }
         wrong.extend(self.shared.known_store(store).err().map(|error| error.to_string()));
         wrong.extend(self.shared.known_executor(&definition.executor).err().map(|error| error.to_string()));

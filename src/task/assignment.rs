@@ -19,9 +19,9 @@ pub(crate) struct Assignment {
     task: TaskId,
     pub(crate) handler: Arc<str>,
     name: Arc<str>,
-    args: Value,
+    args: Option<Box<Value>>,
     executor: Arc<str>,
-    rules: Rules,
+    rules: Arc<Rules>,
 }
 
 impl Assignment {

@@ -130,7 +130,7 @@ impl Run {
 
     /// The task's arguments; `Value::Null` where it has none.
     pub fn args(&self) -> &Value {
-        &self.0.definition.args
+        self.0.definition.args()
     }
 
     /// What the application gave its tasks.

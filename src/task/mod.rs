@@ -271,17 +271,18 @@ impl Task {
             None if declared => self.handler.name.clone().into(),
             None => TaskId::random(),
         };
-        let definition = TaskDefinition {
+        let mut definition = TaskDefinition {
             id,
             handler: self.handler.name.clone(),
             name: self.name.as_deref().map_or_else(|| self.handler.name.clone(), Arc::from),
             trigger,
             trigger_digest,
-            args: self.args.clone(),
+            args: None,
             executor: self.executor.clone(),
-            rules,
+            rules: Arc::new(rules),
             release: 0,
         };
+        definition.set_args(&self.args);
         Ok(TaskRecord {
             definition: Arc::new(definition),
             schedule: Schedule::new(next_run_time, paused),

@@ -82,14 +82,14 @@ pub struct TaskDefinition {
     pub trigger: Arc<dyn Trigger>,
     /// Tells whether a task declared again has changed its trigger: a digest of the trigger as declared, not anchored.
     pub trigger_digest: u64,
-    /// What the handler's `Args` are read from; null where there are none.
-    #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub args: Value,
+    /// What the handler's `Args` are read from; `None`: there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub args: Option<Box<Value>>,
     /// The executor's alias.
     pub executor: Arc<str>,
-    /// The rules of firing.
+    /// The rules of firing: tasks of equal ones share them.
     #[serde(flatten)]
-    pub rules: Rules,
+    pub rules: Arc<Rules>,
     /// The release of the program that declared it: see [`AsynczConfig::release`](crate::AsynczConfig::release).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub release: u64,
@@ -97,6 +97,17 @@ pub struct TaskDefinition {
 
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+impl TaskDefinition {
+    /// What the handler's `Args` are read from; null where there are none.
+    pub fn args(&self) -> &Value {
+        self.args.as_deref().unwrap_or(&Value::Null)
+    }
+
+    pub(crate) fn set_args(&mut self, args: &Value) {
+        self.args = (!args.is_null()).then(|| Box::new(args.clone()));
+    }
 }
 
 /// How a task's due occurrences become runs.

@@ -2,20 +2,19 @@
 
 use cron::{Schedule, TimeUnitSpec};
 
-use super::{CronTrigger, DayMatch, Dst, Source};
+use super::written::Written;
+use super::{CronTrigger, DayMatch, Dst};
 use crate::triggers::limits::Limits;
 
 /// For those who have a schedule of the `cron` crate already. Its sets are kept, its weekdays (1 to 7 for Sunday to
 /// Saturday) and its rule that both day fields must match included; a year left open stays open beyond 2100.
 impl From<Schedule> for CronTrigger {
     fn from(schedule: Schedule) -> Self {
-        let expression = in_our_words(&schedule);
-        let read = asyncz_grammar::cron::parse_expression(&expression);
-        let pattern = read
+        let written = Written::expression(&in_our_words(&schedule))
             .expect("lists of values in range are an expression: tests/it/triggers/schedule.rs tries them");
-        let source = Source::Expression(expression.into());
-        Self::checked(source, &pattern, DayMatch::All, Limits::default(), None, Dst::Smart)
+        Self::checked(written, DayMatch::Any, Limits::default(), None, Dst::Smart)
             .expect("a trigger without limits has no end before its start")
+            .day_match(DayMatch::All)
     }
 }
 

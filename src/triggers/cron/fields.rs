@@ -5,7 +5,8 @@ use std::time::Duration;
 use asyncz_grammar::cron::parse_fields;
 use chrono::{DateTime, Utc};
 
-use super::{CronTrigger, DayMatch, Dst, Source};
+use super::written::Written;
+use super::{CronTrigger, DayMatch, Dst};
 use crate::Error;
 use crate::triggers::limits::{self, Limits};
 use crate::triggers::moment::Moment;
@@ -144,8 +145,8 @@ impl CronFields {
     pub fn build(self) -> Result<CronTrigger, Error> {
         let texts = self.texts.each_ref().map(|text| text.as_deref());
         let pattern = parse_fields(&texts).map_err(super::syntax)?;
-        let source = Source::Fields(Box::new(self.texts));
-        CronTrigger::checked(source, &pattern, DayMatch::All, self.limits, self.zone, self.dst)
+        let written = Written::fields(self.texts, &pattern);
+        CronTrigger::checked(written, DayMatch::All, self.limits, self.zone, self.dst)
     }
 
     pub(super) fn set(mut self, place: usize, value: FieldValue) -> Self {

@@ -4,12 +4,14 @@ mod describe;
 mod expression;
 mod fields;
 mod plan;
+mod written;
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use asyncz_grammar::SyntaxError;
-use asyncz_grammar::cron::{FIELD_NAMES, Pattern, parse_expression};
+use asyncz_grammar::cron::FIELD_NAMES;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -21,6 +23,7 @@ use super::{AndTrigger, Trigger, instant, invalid, just_before};
 use crate::Error;
 use crate::zone::{Policy, Zone};
 use plan::Plan;
+use written::{Source, Written};
 
 pub use fields::{CronFields, FieldValue};
 
@@ -47,20 +50,12 @@ pub use fields::{CronFields, FieldValue};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "Form")]
 pub struct CronTrigger {
-    plan: Plan,
-    source: Source,
+    written: Arc<Written>,
     /// Few crons have any.
     limits: Option<Box<Limits>>,
     zone: Option<Zone>,
     dst: Dst,
     day_match: DayMatch,
-}
-
-/// The text as written, which is what is stored.
-#[derive(Clone, Debug)]
-enum Source {
-    Expression(Box<str>),
-    Fields(Box<fields::Texts>),
 }
 
 /// What becomes of wall-clock times that a zone leaves out or repeats.
@@ -92,9 +87,8 @@ impl CronTrigger {
     ///
     /// When it can't be read; the message quotes the wrong item and says what to write instead.
     pub fn new(expression: &str) -> Result<Self, Error> {
-        let pattern = parse_expression(expression).map_err(syntax)?;
-        let source = Source::Expression(expression.into());
-        Self::checked(source, &pattern, DayMatch::Any, Limits::default(), None, Dst::Smart)
+        let written = Written::expression(expression).map_err(syntax)?;
+        Self::checked(written, DayMatch::Any, Limits::default(), None, Dst::Smart)
     }
 
     /// Begins with no field given: `CronTrigger::fields().day("last fri").hour(18).build()?`.
@@ -139,41 +133,31 @@ impl CronTrigger {
     /// nothing for fields, which must all match.
     #[must_use]
     pub fn day_match(mut self, day_match: DayMatch) -> Self {
-        if let Source::Expression(expression) = &self.source
-            && let Ok(pattern) = parse_expression(expression)
+        if let Source::Expression(_) = &self.written.source
+            && self.day_match != day_match
+            && let Some(pattern) = self.written.pattern()
         {
-            self.plan = Plan::new(&pattern, pattern.either_day && day_match == DayMatch::Any);
+            let plan = Plan::new(&pattern, pattern.either_day && day_match == DayMatch::Any);
+            self.written = Arc::new(Written { plan, source: self.written.source.clone() });
             self.day_match = day_match;
         }
         self
     }
 
     fn checked(
-        source: Source,
-        pattern: &Pattern,
+        written: Arc<Written>,
         day_match: DayMatch,
         limits: Limits,
         zone: Option<Zone>,
         dst: Dst,
     ) -> Result<Self, Error> {
         limits.check(zone)?;
-        let plan = Plan::new(pattern, pattern.either_day && day_match == DayMatch::Any);
         let limits = (limits != Limits::default()).then(|| Box::new(limits));
-        Ok(Self { plan, source, limits, zone, dst, day_match })
+        Ok(Self { written, limits, zone, dst, day_match })
     }
 
     fn limits_mut(&mut self) -> &mut Limits {
         self.limits.get_or_insert_default()
-    }
-
-    /// The pattern, read again from the text: only describing needs it.
-    fn pattern(&self) -> Option<Pattern> {
-        match &self.source {
-            Source::Expression(text) => parse_expression(text).ok(),
-            Source::Fields(texts) => {
-                asyncz_grammar::cron::parse_fields(&texts.each_ref().map(|text| text.as_deref())).ok()
-            }
-        }
     }
 }
 
@@ -183,8 +167,9 @@ impl Trigger for CronTrigger {
         let zone = self.zone.unwrap_or_default();
         let start = self.limits.as_ref().and_then(|limits| limits.start(zone));
         let after = start.map_or(after, |start| after.max(just_before(start)));
-        let policy = if self.plan.named && self.dst == Dst::Smart { Policy::Named } else { Policy::Literal };
-        let next = zone.next(after.timestamp(), policy, |from| self.plan.next(from))?;
+        let plan = &self.written.plan;
+        let policy = if plan.named && self.dst == Dst::Smart { Policy::Named } else { Policy::Literal };
+        let next = zone.next(after.timestamp(), policy, |from| plan.next(from))?;
         let next = instant(next, after)?;
         self.end().is_none_or(|end| next <= end).then_some(next)
     }
@@ -199,8 +184,8 @@ impl Trigger for CronTrigger {
     }
 
     fn describe(&self) -> String {
-        let words =
-            self.pattern().map(|pattern| describe::pattern(&pattern, self.day_match)).unwrap_or_default();
+        let pattern = self.written.pattern();
+        let words = pattern.map(|pattern| describe::pattern(&pattern, self.day_match)).unwrap_or_default();
         let limits = self.limits.as_ref().map(|limits| limits.describe()).unwrap_or_default();
         let zone = self.zone.map(|zone| format!(", {zone}")).unwrap_or_default();
         words + &limits + &zone
@@ -277,10 +262,10 @@ impl TryFrom<Form> for CronTrigger {
         };
         match (json::text("expression", &form.expression)?, form.fields) {
             (Some(text), None) => {
-                let pattern =
-                    parse_expression(&text).map_err(|error| invalid(format!("expression: {error}")))?;
-                let source = Source::Expression(text.into());
-                Self::checked(source, &pattern, day_match.unwrap_or_default(), limits, zone, dst)
+                let written =
+                    Written::expression(&text).map_err(|error| invalid(format!("expression: {error}")))?;
+                let trigger = Self::checked(written, DayMatch::Any, limits, zone, dst)?;
+                Ok(trigger.day_match(day_match.unwrap_or_default()))
             }
             (None, Some(_)) if day_match.is_some() => {
                 Err(invalid("day_match belongs to an expression: leave it out, as all fields must match"))
@@ -333,7 +318,7 @@ impl Serialize for CronTrigger {
 impl From<&CronTrigger> for Form {
     fn from(trigger: &CronTrigger) -> Self {
         let limits = trigger.limits.as_deref().cloned().unwrap_or_default();
-        let (expression, fields) = match &trigger.source {
+        let (expression, fields) = match &trigger.written.source {
             Source::Expression(text) => (Some(Value::from(&**text)), None),
             Source::Fields(texts) => {
                 let given = FIELD_NAMES
