@@ -21,10 +21,10 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// Waits until [`now`](Clock::now) has come to `deadline`, or shorter: whoever waits reads the time again.
     fn sleep_until(&self, deadline: DateTime<Utc>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
-    /// How often a scheduler looks at what has happened, at most: what comes in between is gathered. Default: 1 ms, so
-    /// that a herd of runs that end together costs a few wake-ups and not one each.
+    /// How often a scheduler looks at what has happened and what is due, at most: what comes in between is gathered, and is
+    /// so much later. Default: 2 ms, so that what happens together costs one wake-up and not one each.
     fn granularity(&self) -> Duration {
-        Duration::from_millis(1)
+        Duration::from_millis(2)
     }
 
     /// Marks a stretch of work, for clocks that stand still until all work is done. Default: nobody waits for it.

@@ -57,19 +57,18 @@ impl Executor for AsyncExecutor {
         *self.runtime.lock().unwrap_or_else(PoisonError::into_inner) = Some(runtime.clone());
     }
 
-    fn submit(&self, jobs: Vec<Job>) {
+    fn submit(&self, mut jobs: Vec<Job>) {
         let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(runtime) = runtime else {
             return jobs.into_iter().for_each(|job| job.refuse("its executor is not started"));
         };
-        let (blocking, asynchronous): (Vec<_>, Vec<_>) = jobs.into_iter().partition(Job::is_blocking);
-        blocking.into_iter().for_each(|job| self.run_blocking(job, &runtime));
+        jobs.extract_if(.., |job| job.is_blocking()).for_each(|job| self.run_blocking(job, &runtime));
 
         // A task for each job would cost more than most handlers do. A runner for each worker pulls jobs from one queue
         // and spawns only those that wait for something. So one that blocks its worker holds back nobody: it has taken
         // only itself from the queue, and the other workers' runners go on.
-        let runners = asynchronous.len().min(runtime.metrics().num_workers());
-        self.waiting.jobs().extend(asynchronous);
+        let runners = jobs.len().min(runtime.metrics().num_workers());
+        self.waiting.jobs().extend(jobs);
         for _ in 0..runners {
             drop(runtime.spawn(Runner { waiting: self.waiting.clone(), is_done: false }.run()));
         }

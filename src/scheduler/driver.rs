@@ -72,12 +72,13 @@ impl Driver {
     ///
     /// Dropping the future loses nothing.
     pub(super) async fn step(&mut self) {
-        let had_mail = self.act();
+        let has_acted = self.act();
         let now = self.clock.now();
         let mut timeout = self.machine.poll_timeout().unwrap_or(DateTime::<Utc>::MAX_UTC);
-        let gathers = had_mail && !self.clock.granularity().is_zero();
+        let gathers = has_acted && !self.clock.granularity().is_zero();
         if gathers {
-            timeout = timeout.min(next_tick(now, self.clock.granularity()));
+            // What comes in between waits for the tick: mail and what falls due.
+            timeout = next_tick(now, self.clock.granularity());
         }
         if timeout <= now {
             return;
@@ -98,26 +99,28 @@ impl Driver {
 
     /// Lets the machine decide, and does what it says, until it has nothing more to say.
     ///
-    /// Answers whether there was mail.
+    /// Answers whether there was something to do.
     pub(super) fn act(&mut self) -> bool {
         self.machine.make_events(self.shared.heard_events());
         let (inputs, _busy) = self.shared.mailbox.take();
-        let had_mail = !inputs.is_empty();
+        let mut has_acted = !inputs.is_empty();
         for input in inputs {
             self.hear(input);
             self.do_all();
         }
         self.machine.handle_timeout(self.clock.now());
-        self.do_all();
+        has_acted |= self.do_all();
         self.shared.note_progress(&self.machine);
         // Whoever waited for it finds all of it told and counted.
         self.left.drain(..).for_each(|store| self.shared.leaving.has_left(&store));
-        had_mail
+        has_acted
     }
 
-    /// Does what the machine says, until it has nothing more to say.
-    fn do_all(&mut self) {
+    /// Does what the machine says, until it has nothing more to say; answers whether it said something.
+    fn do_all(&mut self) -> bool {
+        let mut has_acted = false;
         while let Some(action) = self.machine.poll_action() {
+            has_acted = true;
             match action {
                 Action::Ask(store, question) => self.ask(store, question),
                 Action::Dispatch(runs) => {
@@ -134,6 +137,7 @@ impl Driver {
                 Action::Left(store) => self.left.push(store),
             }
         }
+        has_acted
     }
 
     pub(super) fn hear(&mut self, input: Input) {
@@ -191,18 +195,19 @@ impl Driver {
             runs.iter().map(|run| calls.find(&run.definition.handler, &self.shared)).collect();
         let batch = Arc::new(Batch::new(self.surroundings.clone(), calls.found));
         let mut jobs: Vec<(Arc<str>, Vec<Job>)> = Vec::new();
+        let most = runs.len();
         {
             let mut live = self.shared.live();
             for (Dispatch { definition, run, ticket, occurrence }, call) in runs.into_iter().zip(call_of) {
-                let executor = definition.executor.clone();
+                let executor = &definition.executor;
+                let at = jobs.iter().position(|(alias, _)| is_same(alias, executor)).unwrap_or_else(|| {
+                    jobs.push((executor.clone(), Vec::with_capacity(most)));
+                    jobs.len() - 1
+                });
                 let run =
                     Run::new(definition, occurrence, (run, ticket), batch.clone(), call, self.over.pop());
                 live.insert(ticket, run.clone());
-                let job = Job::new(run);
-                match jobs.iter_mut().find(|(alias, _)| *alias == executor) {
-                    Some((_, jobs)) => jobs.push(job),
-                    None => jobs.push((executor, vec![job])),
-                }
+                jobs[at].1.push(Job::new(run));
             }
         }
         for (alias, jobs) in jobs {
@@ -222,12 +227,18 @@ impl Driver {
 
 /// The next instant at which a clock of this granularity ticks.
 ///
-/// Runs that were started together end one soon after the other: whoever has handled mail waits for a tick before more is
-/// handled. Ticks stand where occurrences are due, on the millisecond, so that one wake-up serves both.
+/// Runs that were started together end one soon after the other, and where there are thousands of tasks something is due all
+/// the time: whoever has just done something waits for a tick before he does more. Whoever had nothing to do is on time.
+/// Ticks stand where occurrences are due, on whole milliseconds, so that one wake-up serves both.
 fn next_tick(now: DateTime<Utc>, granularity: Duration) -> DateTime<Utc> {
     let tick = i64::try_from(granularity.as_micros()).unwrap_or(i64::MAX).max(1);
     let into_tick = now.timestamp_micros().rem_euclid(tick);
     after(now, Duration::from_micros((tick - into_tick).unsigned_abs()))
+}
+
+/// Whether two names are the same: mostly they are in one place, too.
+fn is_same(one: &Arc<str>, other: &Arc<str>) -> bool {
+    Arc::ptr_eq(one, other) || one == other
 }
 
 /// The handlers of a batch, each found once.
@@ -235,17 +246,25 @@ fn next_tick(now: DateTime<Utc>, granularity: Duration) -> DateTime<Utc> {
 struct Calls {
     found: Vec<Call>,
     /// By the place of the name in memory: most tasks share their names with their handlers.
-    known: FxHashMap<*const str, Option<usize>>,
+    known: FxHashMap<*const str, Option<u32>>,
+    /// The last one that was asked for: tasks of one handler often come in a row.
+    last: Option<(*const str, Option<u32>)>,
 }
 
 impl Calls {
     /// The number of a handler in the batch; `None`: it is not in this program.
-    fn find(&mut self, name: &Arc<str>, shared: &Shared) -> Option<usize> {
-        *self.known.entry(Arc::as_ptr(name)).or_insert_with(|| {
+    fn find(&mut self, name: &Arc<str>, shared: &Shared) -> Option<u32> {
+        let place = Arc::as_ptr(name);
+        if let Some((_, call)) = self.last.filter(|(last, _)| std::ptr::eq(*last, place)) {
+            return call;
+        }
+        let call = *self.known.entry(place).or_insert_with(|| {
             let handler = shared.handler(name)?;
             self.found.push(handler.call);
-            Some(self.found.len() - 1)
-        })
+            u32::try_from(self.found.len() - 1).ok()
+        });
+        self.last = Some((place, call));
+        call
     }
 }
 

@@ -68,7 +68,9 @@ impl Agenda {
         self.drop_stale();
         let entries = self.queues.range(..=now.timestamp_micros()).flat_map(|(_, queue)| queue);
         let fresh = entries.filter(|entry| is_fresh(&self.tasks, **entry));
-        fresh.map(|entry| entry.task).filter(|task| is_wanted(*task)).take(limit).collect()
+        let mut due = Vec::with_capacity(limit.min(self.entries));
+        due.extend(fresh.map(|entry| entry.task).filter(|task| is_wanted(*task)).take(limit));
+        due
     }
 
     /// When the first of the wanted tasks is due.

@@ -31,7 +31,7 @@ struct Inner {
     ticket: Ticket,
     batch: Arc<Batch>,
     /// Which of the batch's handlers; `None`: it is not in this program.
-    call: Option<usize>,
+    call: Option<u32>,
     live: Live,
 }
 
@@ -73,7 +73,7 @@ impl Run {
         occurrence: Occurrence,
         (run_id, ticket): (RunId, Ticket),
         batch: Arc<Batch>,
-        call: Option<usize>,
+        call: Option<u32>,
         over: Option<Self>,
     ) -> Self {
         let live = Live::new(batch.surroundings.clock.busy());
@@ -120,7 +120,7 @@ impl Run {
 
     /// What it calls; `None`: its handler is not in this program.
     pub(crate) fn call(&self) -> Option<&Call> {
-        self.0.call.map(|call| &self.0.batch.calls[call])
+        self.0.call.map(|call| &self.0.batch.calls[call as usize])
     }
 
     /// The run as the handler's [`TaskContext`].
