@@ -3,7 +3,6 @@
 #[cfg(feature = "process")]
 mod assignment;
 mod context;
-mod digest;
 mod extract;
 mod handler;
 mod handlers;
@@ -24,9 +23,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::triggers::{CronTrigger, DateTrigger, IntervalTrigger};
+use crate::triggers::{CronTrigger, DateTrigger, Digest, IntervalTrigger};
 use crate::{Error, Trigger, Zone};
-use digest::Digest;
 
 pub use context::{Run, TaskContext};
 pub use extract::{Args, FromTask, Provide, Rejection, Typed};
@@ -302,8 +300,11 @@ impl Task {
     }
 }
 
-/// A digest of a trigger as JSON. One that can't be written can't be stored, and is not told from others.
+/// A digest of a trigger, of its JSON form as a rule. One that can't be written can't be stored, and is not told from others.
 pub(crate) fn digest_of(trigger: &dyn Trigger) -> Result<u64, Mistake> {
+    if let Some(fingerprint) = trigger.fingerprint() {
+        return Ok(fingerprint);
+    }
     let mut digest = Digest::default();
     serde_json::to_writer(&mut digest, trigger).map_err(|error| {
         Mistake::Option(format!("its trigger can't be written as JSON, so no store can keep it: {error}"))

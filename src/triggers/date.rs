@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Trigger;
 use super::json::{self, Member};
 use super::moment::Moment;
+use super::{Digest, Trigger};
 use crate::Error;
 use crate::zone::Zone;
 
@@ -71,6 +71,14 @@ impl Trigger for DateTrigger {
 
     fn end(&self) -> Option<DateTime<Utc>> {
         self.instant()
+    }
+
+    fn fingerprint(&self) -> Option<u64> {
+        let mut digest = Digest::default();
+        digest.add(b"date");
+        digest.add_moment(self.run_at);
+        digest.add_zone(self.zone);
+        Some(digest.value())
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::json::{self, Member};
 use super::limits::{self, Limits};
 use super::moment::Moment;
-use super::{AndTrigger, Trigger, describe, invalid};
+use super::{AndTrigger, Digest, Trigger, describe, invalid};
 use crate::Error;
 use crate::zone::Zone;
 
@@ -136,6 +136,17 @@ impl Trigger for IntervalTrigger {
 
     fn end(&self) -> Option<DateTime<Utc>> {
         self.limits.end(self.zone.unwrap_or_default())
+    }
+
+    fn fingerprint(&self) -> Option<u64> {
+        let mut digest = Digest::default();
+        digest.add(b"interval");
+        digest.add_number(self.period);
+        digest.add_moment(self.limits.start);
+        digest.add_moment(self.limits.end);
+        digest.add_number(i64::try_from(self.limits.jitter.as_millis()).ok()?);
+        digest.add_zone(self.zone);
+        Some(digest.value())
     }
 }
 

@@ -16,6 +16,7 @@ mod combine;
 mod cron;
 mod date;
 mod describe;
+mod digest;
 mod interval;
 pub mod jitter;
 mod json;
@@ -35,6 +36,7 @@ pub use calendar_interval::{CalendarIntervalBuilder, CalendarIntervalTrigger};
 pub use combine::{AndTrigger, OrTrigger};
 pub use cron::{CronFields, CronTrigger, DayMatch, Dst, FieldValue};
 pub use date::DateTrigger;
+pub(crate) use digest::Digest;
 pub use interval::{IntervalBuilder, IntervalTrigger};
 pub use shutdown::ShutdownTrigger;
 
@@ -101,6 +103,13 @@ pub trait Trigger: fmt::Debug + Send + Sync {
     /// Whether the task runs when the scheduler stops.
     fn at_shutdown(&self) -> bool {
         false
+    }
+
+    /// What tells the trigger from others, on every machine and in every version, where that can be had for less than
+    /// writing its JSON form and digesting that: each task that is added needs it.
+    #[doc(hidden)]
+    fn fingerprint(&self) -> Option<u64> {
+        None
     }
 
     /// `next_after` as part of a greater search, which may take only so many more leaps. Those that search by leaps

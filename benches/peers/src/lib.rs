@@ -35,13 +35,22 @@ pub struct Job {
     pub mode: Mode,
     pub tasks: u32,
     pub seconds: u32,
-    /// Whether all are added at once, at the start: only ours does.
-    pub batch: bool,
+    /// How all are added together: only ours can.
+    pub batch: Option<Batch>,
+}
+
+/// How tasks are added that are not added one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Batch {
+    /// All at once, while it runs.
+    Running,
+    /// They wait for the start.
+    AtStart,
 }
 
 impl Job {
     fn from_arguments() -> Result<Self, String> {
-        let usage = "<herd|herd-await|spread|burst|idle> <tasks> <seconds> [batch]";
+        let usage = "<herd|herd-await|spread|burst|idle> <tasks> <seconds> [batch|start]";
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         let (mode, tasks, seconds) = match &arguments[..] {
             [mode, tasks, seconds, ..] => (mode.as_str(), tasks.parse(), seconds.parse()),
@@ -56,7 +65,12 @@ impl Job {
             _ => return Err(usage.to_owned()),
         };
         let (Ok(tasks), Ok(seconds)) = (tasks, seconds) else { return Err(usage.to_owned()) };
-        Ok(Self { mode, tasks, seconds, batch: arguments.get(3).is_some_and(|word| word == "batch") })
+        let batch = match arguments.get(3).map(String::as_str) {
+            Some("batch") => Some(Batch::Running),
+            Some("start") => Some(Batch::AtStart),
+            _ => None,
+        };
+        Ok(Self { mode, tasks, seconds, batch })
     }
 
     /// Where in a second a task is due, in [`Mode::Spread`].
@@ -105,7 +119,12 @@ pub fn run<P: Peer>() {
 async fn measure<P: Peer>(job: Job) -> Map<String, Value> {
     let mut figures = Map::new();
     let mut note = |name: &str, value: Value| drop(figures.insert(name.to_owned(), value));
-    note("scheduler", format!("{}{}", P::NAME, if job.batch { " (all at its start)" } else { "" }).into());
+    let how = match job.batch {
+        None => "",
+        Some(Batch::Running) => " (all at once)",
+        Some(Batch::AtStart) => " (all at its start)",
+    };
+    note("scheduler", format!("{}{how}", P::NAME).into());
     note("mode", json!(std::env::args().nth(1)));
     note("tasks", job.tasks.into());
     note("seconds", job.seconds.into());

@@ -138,7 +138,7 @@ impl CronTrigger {
             && let Some(pattern) = self.written.pattern()
         {
             let plan = Plan::new(&pattern, pattern.either_day && day_match == DayMatch::Any);
-            self.written = Arc::new(Written { plan, source: self.written.source.clone() });
+            self.written = Arc::new(Written { plan, ..(*self.written).clone() });
             self.day_match = day_match;
         }
         self
@@ -197,6 +197,13 @@ impl Trigger for CronTrigger {
 
     fn end(&self) -> Option<DateTime<Utc>> {
         self.limits.as_ref()?.end(self.zone.unwrap_or_default())
+    }
+
+    fn fingerprint(&self) -> Option<u64> {
+        let mut digest = self.written.digest.filter(|_| self.limits.is_none())?;
+        digest.add_zone(self.zone);
+        digest.add(&[self.dst as u8, self.day_match as u8]);
+        Some(digest.value())
     }
 }
 

@@ -9,12 +9,15 @@ use rustc_hash::FxBuildHasher;
 
 use super::fields::Texts;
 use super::plan::Plan;
+use crate::triggers::Digest;
 
 /// What crons of the same text share: it is most of what a cron is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Written {
     pub(super) plan: Plan,
     pub(super) source: Source,
+    /// Of an expression's text.
+    pub(super) digest: Option<Digest>,
 }
 
 /// The text as written, which is what is stored.
@@ -39,14 +42,18 @@ impl Written {
         }
         let pattern = parse_expression(text)?;
         let plan = Plan::new(&pattern, pattern.either_day);
-        let written = Arc::new(Self { plan, source: Source::Expression(text.into()) });
+        let mut digest = Digest::default();
+        digest.add(b"cron");
+        digest.add(text.as_bytes());
+        let written = Arc::new(Self { plan, source: Source::Expression(text.into()), digest: Some(digest) });
         known()[place] = Some(written.clone());
         Ok(written)
     }
 
     /// Fields that were read already.
     pub(super) fn fields(texts: Texts, pattern: &Pattern) -> Arc<Self> {
-        Arc::new(Self { plan: Plan::new(pattern, false), source: Source::Fields(Box::new(texts)) })
+        let source = Source::Fields(Box::new(texts));
+        Arc::new(Self { plan: Plan::new(pattern, false), source, digest: None })
     }
 
     /// The pattern, read again from the text: only describing needs it.

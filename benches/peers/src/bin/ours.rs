@@ -1,7 +1,7 @@
 //! asyncz: cron tasks with an id each, in memory, on the system's clock.
 
 use asyncz::{AsynczConfig, IntervalTrigger, Scheduler, Task, TaskContext};
-use asyncz_peers::{Job, Mode, Peer, fire, fire_due_at};
+use asyncz_peers::{Batch, Job, Mode, Peer, fire, fire_due_at};
 use chrono::{DateTime, Utc};
 
 struct Ours {
@@ -44,8 +44,8 @@ impl Peer for Ours {
     async fn prepare(job: Job) -> Self {
         let scheduler = AsynczConfig::new().without_registry().scheduler();
         match job.mode {
-            // In a batch the tasks wait for the start.
-            _ if job.batch => Ok(()),
+            // The tasks wait for the start.
+            _ if job.batch == Some(Batch::AtStart) => Ok(()),
             Mode::Idle => scheduler.start().await,
             _ => scheduler.start_paused().await,
         }
@@ -55,16 +55,21 @@ impl Peer for Ours {
 
     async fn add(&mut self) {
         let start = DateTime::from_timestamp(Utc::now().timestamp(), 0).expect("it is not that late");
+        if self.job.batch == Some(Batch::Running) {
+            let tasks = (0..self.job.tasks).map(|n| self.task(n, start));
+            self.scheduler.add_tasks(tasks).await.expect("they are right");
+            return;
+        }
         for n in 0..self.job.tasks {
             self.scheduler.add_task(self.task(n, start)).await.expect("it is right");
         }
-        if self.job.batch {
+        if self.job.batch == Some(Batch::AtStart) {
             self.scheduler.start_paused().await.expect("it starts");
         }
     }
 
     async fn go(&mut self) {
-        if self.job.batch || self.job.mode != Mode::Idle {
+        if self.job.batch == Some(Batch::AtStart) || self.job.mode != Mode::Idle {
             self.scheduler.resume().await.expect("it runs");
         }
     }
