@@ -1,12 +1,13 @@
 //! One run on its way through an executor.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use chrono::{DateTime, Utc};
 
-use crate::panics::{catching, catching_future};
+use crate::panics::catching;
 use crate::task::{BlockingCall, BoxFuture, Call, Ended, Outcome, Report, Run, RunId};
 
 /// A run to execute: an [`Executor`](super::Executor) calls [`run`](Job::run) or, for a handler that
@@ -62,7 +63,7 @@ impl Job {
         mut self,
         now: DateTime<Utc>,
         context: &mut Context<'_>,
-    ) -> (Option<impl Future<Output = ()> + Send + use<>>, DateTime<Utc>) {
+    ) -> (Option<Rest>, DateTime<Utc>) {
         if !self.note_start(now) {
             self.end(Ended::before_start(), now);
             return (None, now);
@@ -91,19 +92,8 @@ impl Job {
                 self.end(ended, now);
                 (None, now)
             }
-            Err(future) => (Some(self.go_on(future)), now),
+            Err(handler) => (Some(Rest { handler: Some(handler), overdue: None, job: Some(self) }), now),
         }
-    }
-
-    /// Runs what is left of an async handler.
-    async fn go_on(self, handler: BoxFuture<Outcome>) {
-        let ended = tokio::select! {
-            biased;
-            outcome = catching_future(handler) => ended(outcome),
-            ended = self.overdue() => ended,
-        };
-        let now = self.now();
-        self.end(ended, now);
     }
 
     /// Runs a handler that blocks, on this thread. One that is async is refused: it needs a runtime.
@@ -149,39 +139,14 @@ impl Job {
     fn run_here(&self, handler: &Arc<BlockingCall>) -> Ended {
         let outcome = catching(|| handler(&self.run));
         match self.run.live().deadline() {
-            Some(deadline) if deadline < self.now() => Ended::Returned(Err(self.timeout_in_words())),
+            Some(deadline) if deadline < self.now() => Ended::Returned(Err(timeout_in_words(&self.run))),
             _ => ended(outcome),
         }
     }
 
-    /// Returns when the run must be over: it was aborted, or has taken longer than it may.
-    pub(crate) async fn overdue(&self) -> Ended {
-        tokio::select! {
-            biased;
-            () = self.run.live().aborted() => {
-                Ended::Aborted("aborted: it went on after it was told to stop".to_owned())
-            }
-            () = self.timed_out() => Ended::Returned(Err(self.timeout_in_words())),
-        }
-    }
-
-    /// Returns when the run has taken longer than it may.
-    async fn timed_out(&self) {
-        let Some(deadline) = self.run.live().deadline() else { return std::future::pending().await };
-        let clock = &self.run.surroundings().clock;
-        while clock.now() < deadline {
-            clock.sleep_until(deadline).await;
-        }
-    }
-
-    fn timeout_in_words(&self) -> String {
-        let timeout = self.run.definition().rules.timeout.unwrap_or_default();
-        format!("timed out: it took longer than {timeout:?}")
-    }
-
     /// Answers whether the handler may start.
     fn note_start(&mut self, now: DateTime<Utc>) -> bool {
-        let may_start = self.run.live().note_start(now, self.run.definition().rules.timeout);
+        let may_start = self.run.live().note_start(now);
         self.started_at = may_start.then_some(now);
         may_start
     }
@@ -197,7 +162,12 @@ impl Job {
 
     /// The handler starts now, and with it the time that the run may take; answers whether it may start.
     pub(crate) fn begin_elsewhere(&self) -> bool {
-        self.run.live().note_start(self.now(), self.run.definition().rules.timeout)
+        self.run.live().note_start(self.now())
+    }
+
+    /// Returns when the run must be over: it was aborted, or has taken longer than it may.
+    pub(crate) async fn overdue(&self) -> Ended {
+        overdue(&self.run).await
     }
 
     /// Reports how the run ended.
@@ -214,6 +184,69 @@ impl Drop for Job {
             self.report(Ended::Aborted("dropped by its executor".to_owned()), now);
         }
     }
+}
+
+/// What is left of a run whose handler waits for something. Small, as it is moved to the runtime.
+pub(crate) struct Rest {
+    handler: Option<BoxFuture<Outcome>>,
+    /// Made when the handler waits a second time: many don't.
+    overdue: Option<BoxFuture<Ended>>,
+    job: Option<Job>,
+}
+
+impl Future for Rest {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let Self { handler, overdue, job } = &mut *self;
+        let (Some(waiting), Some(run)) = (handler, job.as_ref().map(|job| &job.run)) else {
+            return Poll::Ready(());
+        };
+        let ended = match catching(|| waiting.as_mut().poll(context)) {
+            Ok(Poll::Ready(outcome)) => Ended::Returned(outcome),
+            Err(panic) => Ended::Panicked(panic),
+            Ok(Poll::Pending) => {
+                let overdue = overdue.get_or_insert_with(|| {
+                    let run = run.clone();
+                    Box::pin(async move { self::overdue(&run).await })
+                });
+                std::task::ready!(overdue.as_mut().poll(context))
+            }
+        };
+        // What the handler holds is let go before anybody hears that it has ended.
+        self.handler = None;
+        self.overdue = None;
+        if let Some(job) = self.job.take() {
+            let now = job.now();
+            job.end(ended, now);
+        }
+        Poll::Ready(())
+    }
+}
+
+/// Returns when a run must be over: it was aborted, or has taken longer than it may.
+async fn overdue(run: &Run) -> Ended {
+    tokio::select! {
+        biased;
+        () = run.live().aborted() => {
+            Ended::Aborted("aborted: it went on after it was told to stop".to_owned())
+        }
+        () = timed_out(run) => Ended::Returned(Err(timeout_in_words(run))),
+    }
+}
+
+/// Returns when a run has taken longer than it may.
+async fn timed_out(run: &Run) {
+    let Some(deadline) = run.live().deadline() else { return std::future::pending().await };
+    let clock = &run.surroundings().clock;
+    while clock.now() < deadline {
+        clock.sleep_until(deadline).await;
+    }
+}
+
+fn timeout_in_words(run: &Run) -> String {
+    let timeout = run.definition().rules.timeout.unwrap_or_default();
+    format!("timed out: it took longer than {timeout:?}")
 }
 
 fn unknown_handler() -> Ended {

@@ -76,7 +76,7 @@ impl Run {
         call: Option<u32>,
         over: Option<Self>,
     ) -> Self {
-        let live = Live::new(batch.surroundings.clock.busy());
+        let live = Live::new(batch.surroundings.clock.busy(), definition.rules.timeout);
         let inner = Inner { definition, occurrence, run_id, ticket, batch, call, live };
         // Memory that one thread takes and another gives back costs more than all else here.
         if let Some(mut over) = over

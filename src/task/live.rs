@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 
-use crate::clock::{Busy, after};
+use crate::clock::Busy;
 
 /// Shared by the run's job, its handler and the scheduler. Small, as there is one for each run.
 #[derive(Debug)]
@@ -15,7 +15,8 @@ pub(crate) struct Live {
     pub(crate) busy: Busy,
     /// Microseconds since 1970; 0: not started; [`NEVER`]: it never will be.
     start: AtomicI64,
-    /// The same; 0: none.
+    /// The same; 0: none. Until the start below 0: how many microseconds the run may take. It is here, as whoever starts
+    /// runs would look into each task's definition for it, far away in memory.
     deadline: AtomicI64,
     stage: AtomicU8,
     stage_changed: Notify,
@@ -30,24 +31,25 @@ const CANCELLED: u8 = 1;
 const ABORTED: u8 = 2;
 
 impl Live {
-    pub(crate) fn new(busy: Busy) -> Self {
+    pub(crate) fn new(busy: Busy, timeout: Option<Duration>) -> Self {
+        let micros = timeout.map_or(0, |timeout| i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX));
         Self {
             busy,
             start: AtomicI64::new(0),
-            deadline: AtomicI64::new(0),
+            deadline: AtomicI64::new(-micros),
             stage: AtomicU8::new(0),
             stage_changed: Notify::new(),
         }
     }
 
     /// Answers whether the handler may start.
-    pub(crate) fn note_start(&self, at: DateTime<Utc>, timeout: Option<Duration>) -> bool {
-        if let Some(timeout) = timeout {
-            self.deadline.store(after(at, timeout).timestamp_micros(), Ordering::Release);
+    pub(crate) fn note_start(&self, at: DateTime<Utc>) -> bool {
+        let at = at.timestamp_micros();
+        let most = self.deadline.load(Ordering::Acquire);
+        if most < 0 {
+            self.deadline.store(at.saturating_sub(most), Ordering::Release);
         }
-        let started =
-            self.start.compare_exchange(0, at.timestamp_micros(), Ordering::AcqRel, Ordering::Acquire);
-        started.is_ok()
+        self.start.compare_exchange(0, at, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// Lets a run that has not started never start; answers whether it came to that.
@@ -62,8 +64,8 @@ impl Live {
     /// When the run will have taken too long.
     pub(crate) fn deadline(&self) -> Option<DateTime<Utc>> {
         match self.deadline.load(Ordering::Acquire) {
-            0 => None,
-            micros => DateTime::from_timestamp_micros(micros),
+            ..=0 => None,
+            micros => DateTime::from_timestamp_micros(micros).or(Some(DateTime::<Utc>::MAX_UTC)),
         }
     }
 
