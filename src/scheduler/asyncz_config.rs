@@ -173,8 +173,8 @@ impl AsynczConfig {
 
     /// The number of this release of the program, such as that of its build. Default: 0.
     ///
-    /// While an older release still runs beside a newer one, a task that both declare is as the newer one says: the older one
-    /// leaves it alone, and says so in the log. Of equal releases the one that was started last declares it.
+    /// While an older release still runs beside a newer one, a task that both put in a store when they start is as the newer one
+    /// says: the older one leaves it alone, and says so in the log. Of equal releases the one that was started last declares it.
     pub fn release(self, number: u64) -> Self {
         self.set(|setup| setup.release = number)
     }

@@ -141,7 +141,7 @@ impl Plan {
         match (record, store) {
             (Ok(_), None) => {}
             (Ok(mut record), Some(store)) => {
-                if declared && let Some(definition) = Arc::get_mut(&mut record.definition) {
+                if let Some(definition) = Arc::get_mut(&mut record.definition) {
                     definition.release = self.release;
                 }
                 let replace = task.replace_existing.unwrap_or(declared);

@@ -200,7 +200,7 @@ async fn put(
             Some(_) if !replace => {
                 return Err(Error::ConflictId { id: record.id().clone(), store: alias.to_string() });
             }
-            Some(known) if declared && known.definition.release > record.definition.release => {
+            Some(known) if known.definition.release > record.definition.release => {
                 tell_of_newer(&alias, known, &record);
                 return Ok(Vec::new());
             }

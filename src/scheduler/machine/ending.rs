@@ -64,26 +64,31 @@ impl Machine {
         let is_ending = self.is_stopping || self.is_leaving(store);
         let next = match end.status {
             // Another starts it in its place.
-            RunStatus::Cancelled if was_held_back => Some((occurrence.attempt, Duration::ZERO)),
+            RunStatus::Cancelled if was_held_back => Some((occurrence.attempt, ended.starts_at)),
             RunStatus::Failed => {
                 let wait = definition.rules.retry_after(occurrence.attempt);
-                wait.map(|wait| (occurrence.attempt + 1, wait))
+                wait.map(|wait| {
+                    (occurrence.attempt + 1, Some(self.store_time(store, after(end.finished_at, wait))))
+                })
             }
             // Cut short by the end of this scheduler, and not by a user: another runs it again.
             RunStatus::Cancelled | RunStatus::Lost => {
                 let is_wished = self.aborts.iter().any(|(.., told)| *told == ticket);
                 let is_run_again = is_ending && !is_wished && is_run_again(occurrence, definition);
-                is_run_again.then_some((occurrence.attempt + 1, Duration::ZERO))
+                is_run_again.then_some((occurrence.attempt + 1, None))
             }
             _ => None,
         };
-        let Some((attempt, wait)) = next.filter(|_| !is_ending || self.is_durable(store)) else {
+        let Some((attempt, starts_at)) = next.filter(|_| !is_ending || self.is_durable(store)) else {
             return Then::Over;
         };
         let occurrence = Occurrence { attempt, ..*occurrence };
-        let starts_at = self.desk(store).time(after(end.finished_at, wait));
-        let retry = Retry { run: self.run_ids.next(), occurrence, starts_at: Some(starts_at) };
+        let retry = Retry { run: self.run_ids.next(), occurrence, starts_at };
         if is_ending { Then::HandOn(retry) } else { Then::Retry(retry) }
+    }
+
+    fn store_time(&self, store: &str, at: DateTime<Utc>) -> DateTime<Utc> {
+        self.desks.get(store).map_or(at, |desk| desk.time(at))
     }
 
     /// Whether what a store keeps outlives this process.

@@ -34,7 +34,7 @@ use crate::stores::{
     Claim, ClaimOutcome, Decision, Finish, FinishOutcome, Found, NextDue, Retry, RunEnd, StoreError, Then,
 };
 use crate::task::{
-    Count, Ended, Occurrence, Overlap, Report, RunId, RunStatus, StoreKey, TaskDefinition, Ticket,
+    Count, Ended, Occurrence, Overlap, Report, RunId, RunStatus, StoreKey, TaskDefinition, Ticket, Waiting,
 };
 
 pub(crate) use action::{Action, Dispatch, KnownRuns, Question};
@@ -387,7 +387,8 @@ impl Machine {
                 });
                 continue;
             }
-            let dispatch = self.submit(store, claim.key, definition, *run, *occurrence, now);
+            let what = Waiting { run: *run, occurrence: *occurrence, starts_at: *starts_at };
+            let dispatch = self.submit(store, (claim.key, definition), what, now);
             let start = start_of(occurrence, *starts_at, definition);
             let desk = self.desk(store);
             let (start, may_start) = (desk.our_time(start), desk.may_start());
@@ -444,17 +445,17 @@ impl Machine {
     fn submit(
         &mut self,
         store: &Arc<str>,
-        key: StoreKey,
-        definition: &Arc<TaskDefinition>,
-        run: RunId,
-        occurrence: Occurrence,
+        (key, definition): (StoreKey, &Arc<TaskDefinition>),
+        what: Waiting,
         now: DateTime<Utc>,
     ) -> Dispatch {
+        let Waiting { run, occurrence, starts_at } = what;
         self.counts.submitted += 1;
         self.tell(store, definition, run, &occurrence, RunStatus::Claimed, now, |_| {});
-        let running = Running { store: store.clone(), key, definition: definition.clone(), run, occurrence };
+        let (store, definition) = (store.clone(), definition.clone());
+        let running = Running { store, key, definition: definition.clone(), run, occurrence, starts_at };
         let ticket = self.running.insert(running);
-        Dispatch { definition: definition.clone(), run, ticket, occurrence }
+        Dispatch { definition, run, ticket, occurrence }
     }
 
     /// A run has ended: to be written. A report of a run that is over already changes nothing.
@@ -476,7 +477,7 @@ impl Machine {
 
     /// A run's end is to be written to its store.
     fn write_end(&mut self, running: Running, end: RunEnd, then: Then) {
-        let Running { store, key, definition, run, occurrence } = running;
+        let Running { store, key, definition, run, occurrence, .. } = running;
         // A desk stays as long as runs of its store go on.
         let Some(desk) = self.desks.get_mut(&store) else { return };
         desk.ends.push(Finish { key, definition, run, occurrence, end, then });
@@ -517,7 +518,7 @@ impl Machine {
         let mut event = Event::new(EventMask::TASK_RETRIED, now).alias(store).task(&definition.id);
         event.error.clone_from(&end.error);
         self.emit(event.run(*run, occurrence.due));
-        let dispatch = self.submit(store, *key, definition, retry.run, retry.occurrence, now);
+        let dispatch = self.submit(store, (*key, definition), retry.waiting(), now);
         self.delayed.insert((start, dispatch.run), dispatch);
         if self.is_stopping {
             self.stop(now);

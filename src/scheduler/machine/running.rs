@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use crate::task::{Occurrence, RunId, StoreKey, TaskDefinition, Ticket};
 
 /// Claimed runs that have not ended, each at a place of its own, which its ticket names.
@@ -18,6 +20,8 @@ pub(super) struct Running {
     pub(super) definition: Arc<TaskDefinition>,
     pub(super) run: RunId,
     pub(super) occurrence: Occurrence,
+    /// A retry that starts no earlier than then, by the store's clock.
+    pub(super) starts_at: Option<DateTime<Utc>>,
 }
 
 impl IntoIterator for RunningRuns {

@@ -16,6 +16,7 @@ mod results;
 mod retries;
 mod runtime;
 mod scope;
+mod sharing;
 mod startup;
 mod tasks;
 mod timeline;
