@@ -42,6 +42,8 @@ pub use chrono;
 pub use chrono_tz;
 #[doc(hidden)]
 pub use inventory;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+pub use sqlx;
 pub use typetag;
 
 pub use scheduler::blocking;
@@ -60,6 +62,8 @@ pub use scheduler::{
     Shutdown, State, StoreInfo, TaskFilter, TaskHandle, TaskImport, TaskSnapshot, TaskSort, TaskState,
     TaskUpdate, TimelineEntry,
 };
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+pub use stores::SqlStore;
 pub use stores::{MemoryStore, RunFilter, Store, StoreError};
 pub use task::{
     Args, Count, FromTask, Handlers, Missing, NodeId, Occurrence, Overlap, Provide, Provided, Recover,

@@ -203,8 +203,13 @@ async fn live(
     };
     let scheduler = Scheduler::of(shared.clone());
     let reports: Weak<dyn Reports> = Arc::downgrade(&shared.mailbox) as _;
-    let surroundings =
-        Surroundings { provided: Arc::new(provided), scheduler, clock: clock.clone(), reports };
+    let surroundings = Surroundings {
+        provided: Arc::new(provided),
+        node: shared.node_id(),
+        scheduler,
+        clock: clock.clone(),
+        reports,
+    };
     let mut driver = Driver::new(machine, shared.clone(), surroundings, runtimes.stores.clone());
     for event in started.events {
         driver.emit(&event);

@@ -37,7 +37,13 @@ impl Worker {
                 let setup = shared.setup();
                 (Arc::new(setup.provided.clone()), setup.clock.clone())
             };
-            Surroundings { provided, scheduler: Scheduler::of(shared.clone()), clock, reports }
+            Surroundings {
+                provided,
+                node: shared.node_id(),
+                scheduler: Scheduler::of(shared.clone()),
+                clock,
+                reports,
+            }
         };
         let served = self.serve(runtimes.handlers.clone(), move |name| handlers.handler(name), surroundings);
         served.await.map_err(Error::Worker)

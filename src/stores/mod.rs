@@ -3,6 +3,8 @@
 mod agenda;
 mod decision;
 mod edit;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+mod envelope;
 mod error;
 mod filter;
 mod history;
@@ -10,6 +12,8 @@ mod leases;
 mod memory;
 mod nodes;
 mod shared;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+mod sql;
 
 use std::fmt;
 use std::time::Duration;
@@ -25,6 +29,8 @@ pub use error::StoreError;
 pub use filter::RunFilter;
 pub use memory::MemoryStore;
 pub use nodes::{Beat, LapsedRun, Node, NodeRecord, Renewal};
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+pub use sql::{OwnTransaction, SqlStore};
 
 /// Where tasks and their history live, shared by any number of schedulers.
 ///

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::handler::Call;
-use super::id::{RunId, TaskId, Ticket};
+use super::id::{NodeId, RunId, TaskId, Ticket};
 use super::live::Live;
 use super::provided::Provided;
 use super::record::{Occurrence, TaskDefinition};
@@ -41,6 +41,8 @@ pub(crate) struct Surroundings {
     pub(crate) provided: Arc<Provided>,
     pub(crate) scheduler: Scheduler,
     pub(crate) clock: Arc<dyn Clock>,
+    /// What this start of the scheduler is called in stores.
+    pub(crate) node: NodeId,
     /// Who hears how they end.
     pub(crate) reports: Weak<dyn Reports>,
 }
@@ -192,6 +194,11 @@ impl TaskContext {
     pub fn is_cancelled(&self) -> bool {
         let live = &self.0.live;
         live.is_cancelled() || live.deadline().is_some_and(|deadline| deadline <= self.now())
+    }
+
+    /// What stores call the scheduler that has this run, from its start to its end.
+    pub fn node_id(&self) -> NodeId {
+        self.0.batch.surroundings.node
     }
 
     /// The time by the scheduler's clock.

@@ -7,5 +7,6 @@ mod lifespan;
 mod macros;
 mod scheduler;
 mod simulation;
+mod stores;
 mod tidy;
 mod triggers;

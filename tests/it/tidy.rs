@@ -8,7 +8,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("triggers", &["Error", "Zone", "triggers", "zone"]),
     // A handler can ask for the scheduler that runs it.
     ("task", &["Error", "Scheduler", "Trigger", "Zone", "clock", "triggers"]),
-    ("stores", &["task"]),
+    ("stores", &["stores", "task"]),
     ("executors", &["clock", "panics", "task"]),
     ("events", &["clock", "executors", "panics", "task"]),
     ("scheduler/machine", &["Trigger", "clock", "events", "executors", "stores", "task", "triggers"]),
