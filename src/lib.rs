@@ -19,6 +19,7 @@
 //! # Features
 //!
 //! `axum` and `macros` are on unless turned off; `process` runs handlers in processes of their own (`ProcessPoolExecutor`);
+//! `sqlite`, `postgres` and `mysql` keep tasks in a database (`SqlStore`), and `tls` encrypts the way to it;
 //! `testing` is for your dev-dependencies.
 
 mod clock;

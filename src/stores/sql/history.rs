@@ -20,9 +20,7 @@ impl SqlStore {
         database: &Database,
         filter: &RunFilter,
     ) -> Result<Vec<RunRecord>, sqlx::Error> {
-        let mut sql = format!(
-            "SELECT {RUN} FROM {{runs}} AS r JOIN {{tasks}} AS t ON t.task_key = r.task_key WHERE true"
-        );
+        let mut sql = entries();
         let mut values: Vec<(&'static str, Cell<'_>)> = Vec::new();
         if let Some(id) = filter.id {
             sql += " AND r.id = :run";
