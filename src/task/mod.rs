@@ -23,7 +23,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::triggers::{CronTrigger, DateTrigger, Digest, IntervalTrigger};
+use crate::triggers::{CronTrigger, DateTrigger, IntervalTrigger};
 use crate::{Error, Trigger, Zone};
 
 pub use context::{Run, TaskContext};
@@ -39,6 +39,7 @@ pub use record::{
 };
 pub use registry::{Function, Returned, TaskEntry, Unkept, argument, async_task, blocking_task, outcome};
 
+pub(crate) use crate::triggers::Digest;
 #[cfg(feature = "process")]
 pub(crate) use assignment::Assignment;
 pub(crate) use context::{Batch, Surroundings};

@@ -7,7 +7,7 @@ use super::database::{Database, Pool, Step};
 use super::dialect::{Dialect, Writer};
 use super::settings::Settings;
 use crate::stores::StoreError;
-use crate::task::digest;
+use crate::task::Digest;
 
 /// What changes the tables from one version to the next: for SQLite, PostgreSQL and MySQL.
 ///
@@ -64,7 +64,7 @@ impl Writer {
 
     /// Names what is locked while the tables are changed.
     fn lock(&self) -> u64 {
-        digest(self.names.table("schema_version").as_bytes())
+        Digest::of(self.names.table("schema_version").as_bytes())
     }
 }
 
