@@ -350,6 +350,13 @@ impl Ledger {
         self.removed_as_over(id, outcome.removed)
     }
 
+    /// A store forgets who has no runs and has left, or is not heard of for an hour.
+    fn forget(&mut self, me: NodeId, now: DateTime<Utc>) {
+        let Self { leases, runs, .. } = self;
+        let has_runs = |node: &NodeId| runs.values().any(|run| run.is_open() && run.node == Some(*node));
+        leases.retain(|node, until| *node == me || *until > now - TimeDelta::hours(1) || has_runs(node));
+    }
+
     /// A scheduler said that it lives.
     pub(super) fn renewed(&mut self, beat: &Beat, renewal: &Renewal) {
         if !self.has_leases {
@@ -359,6 +366,7 @@ impl Ledger {
         let had_lapsed = !self.is_held(me, beat.now);
         self.leases.insert(me, now + TimeDelta::from_std(beat.lease).unwrap_or(TimeDelta::MAX));
         self.said = format!("lapsed: {}", renewal.lapsed.len());
+        self.forget(me, now);
         let mut checks = must(renewal.had_lapsed == had_lapsed, Invariant::NeedsLease, || {
             format!("the lease of {me} had lapsed: {had_lapsed}, the store says {}", renewal.had_lapsed)
         });
