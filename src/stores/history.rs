@@ -133,9 +133,14 @@ impl History {
         self.entries.get_mut(at as usize).map(|entry| &mut entry.run).filter(|entry| entry.id == run)
     }
 
-    /// As [`at`](Self::at), to look at.
-    pub(super) fn get(&self, at: u32, run: RunId) -> Option<&RunRecord> {
-        self.entries.get(at as usize).map(|entry| &entry.run).filter(|entry| entry.id == run)
+    /// The entry at this place, which is one of a run that goes on and so is still there.
+    pub(super) fn entry(&self, at: u32) -> &RunRecord {
+        &self.entries[at as usize].run
+    }
+
+    /// As [`entry`](Self::entry), to change it.
+    pub(super) fn entry_mut(&mut self, at: u32) -> &mut RunRecord {
+        &mut self.entries[at as usize].run
     }
 
     /// Whether it has nothing of the task of this number.

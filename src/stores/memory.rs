@@ -66,15 +66,8 @@ struct Kept {
 struct Place {
     id: TaskId,
     record: Option<TaskRecord>,
-    /// Its entries that are not final.
-    open: SmallVec<[Open; 1]>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Open {
-    run: RunId,
-    /// Where it stands in the history.
-    entry: u32,
+    /// Where its entries that are not final stand in the history: they stay where they are.
+    open: SmallVec<[u32; 2]>,
 }
 
 const ENTRIES_A_TASK: usize = 100;
@@ -189,7 +182,9 @@ impl Store for MemoryStore {
             Query::Due { now, limit, handlers } => {
                 let Kept { places, agenda, .. } = kept;
                 let due = agenda.due(self.time(now), limit, can_be_run(places, &handlers));
-                due.into_iter().filter_map(|number| places[number as usize].record.clone()).collect()
+                let mut tasks = Vec::with_capacity(due.len());
+                tasks.extend(due.into_iter().filter_map(|number| places[number as usize].record.clone()));
+                tasks
             }
             Query::Orphans { handlers, limit } => {
                 let tasks = kept.places.iter().filter_map(|place| place.record.as_ref());
@@ -325,13 +320,13 @@ impl Kept {
 
     /// Runs of a deleted task that go on end as usual; what waits for a place among them never gets one.
     fn abandon(&mut self, number: u32) {
-        for Open { run, entry } in std::mem::take(&mut self.places[number as usize].open) {
-            match self.history.at(entry, run) {
-                Some(queued) if queued.status == RunStatus::Queued => {
-                    queued.status = RunStatus::Cancelled;
-                    queued.error = Some("its task was deleted while it waited".to_owned());
-                }
-                _ => drop(self.orphans.insert(run, entry)),
+        for at in std::mem::take(&mut self.places[number as usize].open) {
+            let entry = self.history.entry_mut(at);
+            if entry.status == RunStatus::Queued {
+                entry.status = RunStatus::Cancelled;
+                entry.error = Some("its task was deleted while it waited".to_owned());
+            } else {
+                self.orphans.insert(entry.id, at);
             }
         }
     }
@@ -363,10 +358,7 @@ impl Kept {
     fn finish(&mut self, by: NodeId, finish: &Finish) -> FinishOutcome {
         let Finish { key, run, .. } = finish;
         let task = self.find_task(*key, &finish.definition);
-        let place = task.and_then(|number| {
-            let open = &self.places[number as usize].open;
-            open.iter().find(|open| open.run == *run).map(|open| open.entry)
-        });
+        let place = task.and_then(|number| self.open_entry(number, *run));
         // A run of a task that was deleted meanwhile is counted nowhere, and nobody tries it again.
         let entry = place.or_else(|| self.orphans.get(run).copied());
         let Some(entry) = entry.and_then(|entry| self.history.at(entry, *run)) else {
@@ -405,10 +397,8 @@ impl Kept {
     fn finish_again(&self, by: NodeId, finish: &Finish, task: Option<u32>) -> FinishOutcome {
         let known = self.find(&RunFilter::run(finish.run).task(&finish.definition.id)).pop();
         let refused = known.is_some_and(|known| known.node != Some(by));
-        let is_open =
-            |run: RunId, number: u32| self.places[number as usize].open.iter().any(|open| open.run == run);
         let retried = match (finish.then, task) {
-            (Then::Retry(retry), Some(number)) => is_open(retry.run, number),
+            (Then::Retry(retry), Some(number)) => self.open_entry(number, retry.run).is_some(),
             _ => false,
         };
         FinishOutcome { refused, retried, ..FinishOutcome::default() }
@@ -420,8 +410,7 @@ impl Kept {
         let mut others = BTreeSet::new();
         let mut lapsed = Vec::new();
         for place in &self.places {
-            for Open { run, entry } in &place.open {
-                let Some(run) = self.history.get(*entry, *run).filter(|run| run.is_open()) else { continue };
+            for run in place.open.iter().map(|at| self.history.entry(*at)).filter(|run| run.is_open()) {
                 let Some(node) = run.node.filter(|node| *node != me) else { continue };
                 others.insert(node);
                 if let Some(leased_until) = self.leases.lapsed_at(node, now)
@@ -482,15 +471,21 @@ impl Kept {
             }
         };
         if !is_final {
-            self.places[number as usize].open.push(Open { run: id, entry });
+            self.places[number as usize].open.push(entry);
         }
     }
 
     /// Where the entry of an open run stands, which is open no longer.
     fn close(&mut self, number: u32, run: RunId) -> Option<u32> {
-        let open = &mut self.places[number as usize].open;
-        let at = open.iter().position(|open| open.run == run)?;
-        Some(open.swap_remove(at).entry)
+        let entry = self.open_entry(number, run)?;
+        self.places[number as usize].open.retain(|open| *open != entry);
+        Some(entry)
+    }
+
+    /// Where the entry of an open run stands.
+    fn open_entry(&self, number: u32, run: RunId) -> Option<u32> {
+        let open = &self.places[number as usize].open;
+        open.iter().copied().find(|entry| self.history.entry(*entry).id == run)
     }
 
     /// Changes a task and removes it where that was the last of it: then it answers true.
@@ -531,22 +526,20 @@ impl Kept {
 
     /// The number of this id; a new one where it has none.
     fn number(&mut self, id: &TaskId) -> u32 {
-        if let Some(number) = self.numbers.get(id) {
-            return *number;
-        }
-        let place = Place { id: id.clone(), record: None, open: SmallVec::new() };
-        let number = match self.free.pop() {
-            Some(number) => {
-                self.places[number as usize] = place;
-                number
+        let Self { places, numbers, free, .. } = self;
+        *numbers.entry(id.clone()).or_insert_with(|| {
+            let place = Place { id: id.clone(), record: None, open: SmallVec::new() };
+            match free.pop() {
+                Some(number) => {
+                    places[number as usize] = place;
+                    number
+                }
+                None => {
+                    places.push(place);
+                    (places.len() - 1) as u32
+                }
             }
-            None => {
-                self.places.push(place);
-                (self.places.len() - 1) as u32
-            }
-        };
-        self.numbers.insert(id.clone(), number);
-        number
+        })
     }
 
     /// Gives back the number of a task that is gone, its history too.

@@ -58,6 +58,24 @@ enum Cycle {
     Resting(Option<DateTime<Utc>>),
 }
 
+/// What the start of runs of one store depends on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StartTerms {
+    pub(super) may_start: bool,
+    skew: Option<TimeDelta>,
+}
+
+impl StartTerms {
+    /// When it is that time by the store's clock, by ours.
+    pub(super) fn our_time(self, at: DateTime<Utc>) -> DateTime<Utc> {
+        our_time(self.skew, at)
+    }
+}
+
+fn our_time(skew: Option<TimeDelta>, at: DateTime<Utc>) -> DateTime<Utc> {
+    skew.and_then(|skew| at.checked_sub_signed(skew)).unwrap_or(at)
+}
+
 impl Default for Cycle {
     fn default() -> Self {
         Self::Resting(None)
@@ -97,7 +115,12 @@ impl Desk {
 
     /// When it is that time by the store's clock, by ours.
     pub(super) fn our_time(&self, at: DateTime<Utc>) -> DateTime<Utc> {
-        self.skew.and_then(|skew| at.checked_sub_signed(skew)).unwrap_or(at)
+        our_time(self.skew, at)
+    }
+
+    /// What the start of a run that was won depends on: looked up once for all that were won together.
+    pub(super) fn start_terms(&self) -> StartTerms {
+        StartTerms { may_start: self.may_start(), skew: self.skew }
     }
 
     /// Whether it is time to ask what others have changed.

@@ -59,6 +59,9 @@ impl Machine {
         end: &RunEnd,
         was_held_back: bool,
     ) -> Then {
+        if end.status == RunStatus::Succeeded {
+            return Then::Over;
+        }
         let Running { store, definition, occurrence, .. } = ended;
         let is_ending = self.is_stopping || self.is_leaving(store);
         let next = match end.status {

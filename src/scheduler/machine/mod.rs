@@ -44,7 +44,7 @@ pub(crate) use input::{Answer, Input, OpenRuns};
 pub(crate) use plan::{plan_by_hand, plan_missed};
 pub(crate) use sharing::Retention;
 
-use desk::Desk;
+use desk::{Desk, StartTerms};
 use running::{Running, RunningRuns};
 use waits::start_of;
 
@@ -336,10 +336,11 @@ impl Machine {
         outcomes: &[ClaimOutcome],
         now: DateTime<Utc>,
     ) {
+        let terms = self.desk(store).start_terms();
         let mut dispatched = Vec::with_capacity(claims.len());
         for (claim, outcome) in claims.iter().zip(outcomes) {
             let ClaimOutcome::Won { removed } = outcome else { continue };
-            self.carry_out(store, claim, &mut dispatched, now);
+            self.carry_out(store, claim, terms, &mut dispatched, now);
             if *removed {
                 let event = Event::new(EventMask::TASK_REMOVED, now).alias(store);
                 self.emit(event.task(&claim.definition.id));
@@ -360,8 +361,9 @@ impl Machine {
         if !self.desks.contains_key(store) {
             return;
         }
+        let terms = self.desk(store).start_terms();
         let mut dispatched = Vec::with_capacity(1);
-        self.carry_out(store, &claim, &mut dispatched, now);
+        self.carry_out(store, &claim, terms, &mut dispatched, now);
         self.dispatch(dispatched);
     }
 
@@ -370,6 +372,7 @@ impl Machine {
         &mut self,
         store: &Arc<str>,
         claim: &Claim,
+        terms: StartTerms,
         dispatched: &mut Vec<Dispatch>,
         now: DateTime<Utc>,
     ) {
@@ -389,12 +392,9 @@ impl Machine {
             }
             let what = Waiting { run: *run, occurrence: *occurrence, starts_at: *starts_at };
             let dispatch = self.submit(store, (claim.key, definition), what, now);
-            let start = start_of(occurrence, *starts_at, definition);
-            let desk = self.desk(store);
-            let (start, may_start) = (desk.our_time(start), desk.may_start());
-            match start {
+            match terms.our_time(start_of(occurrence, *starts_at, definition)) {
                 // What runs at the stop itself does not wait.
-                start if (start > now || !may_start) && !self.is_stopping => {
+                start if (start > now || !terms.may_start) && !self.is_stopping => {
                     drop(self.delayed.insert((start, dispatch.run), dispatch))
                 }
                 _ => dispatched.push(dispatch),
