@@ -9,12 +9,14 @@ use tokio::runtime::Handle;
 
 use super::runtime::RunOn;
 use super::setup::Setup;
-use super::{Scheduler, SchedulerConfig, Shared, Shutdown};
+use super::{Configuration, Scheduler, SchedulerConfig, Shared, Shutdown, TypeOptions};
 use crate::clock::{Clock, RealDeadline};
 use crate::executors::Executor;
 use crate::stores::Store;
 use crate::task::{Task, TaskDefaults};
 use crate::{Error, Zone};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Configures a scheduler and plugs it into an application's life.
 ///
@@ -80,6 +82,64 @@ impl AsynczConfig {
     /// An executor, by an alias that tasks name. Default: an [`AsyncExecutor`](crate::AsyncExecutor) as `default`.
     pub fn executor(self, alias: impl Into<Arc<str>>, executor: impl Executor) -> Self {
         self.set(|setup| drop(setup.executors.insert(alias.into(), Arc::new(executor))))
+    }
+
+    /// What a map of keys to values says, in Asyncz's words: see [`Configuration`] for the keys.
+    ///
+    /// Of this and the other methods the one said last holds, so that what comes before it are the application's own
+    /// defaults, and what comes after it nobody can configure. What is wrong with it is told at start, all of it at once.
+    ///
+    /// ```
+    /// # use asyncz::AsynczConfig;
+    /// let config = AsynczConfig::new().configuration([
+    ///     ("asyncz.executors.pool.type", "threadpool"),
+    ///     ("asyncz.executors.pool.max_workers", "20"),
+    /// ]);
+    /// ```
+    pub fn configuration(self, values: impl Into<Configuration>) -> Self {
+        let configuration = values.into();
+        self.set(|setup| match configuration.changes(&setup.own_kinds) {
+            Ok(changes) => changes.make(setup),
+            Err(problems) => setup.mistakes.extend(problems),
+        })
+    }
+
+    /// A type of stores that configurations given from now on may name: `asyncz.stores.<alias>.type`.
+    ///
+    /// `make` reads its options and makes a store that opens nothing yet: that comes with its
+    /// [`start`](crate::Store::start).
+    ///
+    /// ```
+    /// use asyncz::{AsynczConfig, MemoryStore, TypeOptions};
+    ///
+    /// fn make(options: &mut TypeOptions) -> Result<MemoryStore, &'static str> {
+    ///     let url = options.secret("url").ok_or("its `url` is missing")?;
+    ///     let connections = options.whole_number("connections").unwrap_or(4);
+    ///     # let _ = (url, connections);
+    ///     Ok(MemoryStore::new())
+    /// }
+    ///
+    /// let config = AsynczConfig::new()
+    ///     .register_store_type("mine", make)
+    ///     .configuration([("asyncz.stores.default.type", "mine"), ("asyncz.stores.default.url", "mine://host")]);
+    /// assert_eq!(config.scheduler().info().stores.len(), 1);
+    /// ```
+    pub fn register_store_type<S: Store, E: Into<BoxError>>(
+        self,
+        name: impl Into<String>,
+        make: impl Fn(&mut TypeOptions) -> Result<S, E> + Send + Sync + 'static,
+    ) -> Self {
+        self.set(|setup| setup.own_kinds.add_store(name.into(), make))
+    }
+
+    /// A type of executors that configurations given from now on may name: `asyncz.executors.<alias>.type`. It is made as
+    /// [a store](Self::register_store_type) is.
+    pub fn register_executor_type<X: Executor, E: Into<BoxError>>(
+        self,
+        name: impl Into<String>,
+        make: impl Fn(&mut TypeOptions) -> Result<X, E> + Send + Sync + 'static,
+    ) -> Self {
+        self.set(|setup| setup.own_kinds.add_executor(name.into(), make))
     }
 
     /// What tasks' options are where a task does not say.

@@ -9,6 +9,7 @@ pub mod blocking;
 mod bulk;
 mod check;
 mod config;
+mod configuration;
 mod driver;
 mod edit;
 mod guarded;
@@ -45,6 +46,7 @@ use shared::Shared;
 
 pub use asyncz_config::AsynczConfig;
 pub use config::SchedulerConfig;
+pub use configuration::{Configuration, TypeOptions};
 pub use edit::{TaskHandle, TaskUpdate};
 pub use info::{ExecutorInfo, SchedulerInfo, StoreInfo};
 pub use life::Shutdown;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::configuration::OwnKinds;
 use super::guarded::guarded;
 use super::machine::Retention;
 use super::runtime::RunOn;
@@ -44,6 +45,8 @@ pub(super) struct Setup {
     pub(super) identity: Option<Arc<str>>,
     pub(super) startup_delay: Duration,
     pub(super) start_timeout: Option<Duration>,
+    /// Types of stores and executors that a configuration can name beside ours.
+    pub(super) own_kinds: OwnKinds,
     /// What was wrong in the configuration; told at start.
     pub(super) mistakes: Vec<String>,
 }
@@ -94,6 +97,7 @@ impl Default for Setup {
             identity: None,
             startup_delay: Duration::ZERO,
             start_timeout: None,
+            own_kinds: OwnKinds::default(),
             mistakes: Vec::new(),
         }
     }

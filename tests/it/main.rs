@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps too much fails, as it should")]
 
+mod configuration;
 mod executors;
 mod lifespan;
 mod macros;
