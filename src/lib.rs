@@ -28,6 +28,7 @@ mod error;
 pub mod events;
 pub mod executors;
 mod lifespan;
+mod log;
 mod panics;
 mod scheduler;
 pub mod stores;

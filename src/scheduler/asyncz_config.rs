@@ -245,11 +245,16 @@ impl AsynczConfig {
         self.set(|setup| setup.identity = Some(identity.into()))
     }
 
-    /// What the log lines about the scheduler's events carry in the field `scheduler`, to tell several schedulers apart.
-    /// Default: they have no such field.
+    /// What tells the log lines of several schedulers apart: the target `asyncz.scheduler.<name>` and the field `scheduler`.
+    /// Default: the target is `asyncz.scheduler`, and there is no such field.
     ///
-    /// Their targets are always `asyncz.scheduler`, `asyncz.stores`, `asyncz.executors` and `asyncz.events`: those of
-    /// [tracing](https://docs.rs/tracing) can't be chosen at run time.
+    /// Lines come by [tracing](https://docs.rs/tracing). Those about a store have the target `asyncz.stores.<alias>`, those
+    /// about an executor `asyncz.executors.<alias>`, so that a filter such as `asyncz=info,asyncz.stores.archive=off` has
+    /// them apart. The start and the stop are told at INFO, what becomes of each run at DEBUG, missed and skipped
+    /// occurrences at WARN, and what failed at ERROR.
+    ///
+    /// Each run is a span `run` at INFO, of its executor's target, in which the handler's own lines stand: its `task`, `run`
+    /// and `attempt`, when it was `due`, and how many milliseconds later it has started (`late_ms`).
     pub fn logger_name(self, name: impl Into<Arc<str>>) -> Self {
         self.set(|setup| setup.logger_name = Some(name.into()))
     }

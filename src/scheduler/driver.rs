@@ -12,12 +12,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rustc_hash::FxHashMap;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
+use tracing::Level;
 
 use super::machine::{Action, Answer, Dispatch, Input, KnownRuns, Machine, OpenRuns, Question};
 use super::shared::Shared;
 use crate::clock::{Busy, Clock, after};
 use crate::events::Event;
 use crate::executors::Job;
+use crate::log::{Line, Target};
 use crate::panics::catching;
 use crate::stores::{Beat, Query, RunFilter, Store, StoreError};
 use crate::task::{Batch, BoxFuture, Call, NodeId, Run, Surroundings, Ticket};
@@ -166,8 +168,9 @@ impl Driver {
     fn warn_of_skew(&self, store: &Arc<str>, told: Option<DateTime<Utc>>) {
         let Some(skew) = told.map(|told| told - self.clock.now()) else { return };
         if skew.abs() > MOST_SKEW {
-            let (ahead_ms, store) = (skew.num_milliseconds(), &**store);
-            tracing::warn!(target: "asyncz.stores", store, ahead_ms, "the store's clock is not ours: set one of them");
+            let ahead = skew.num_milliseconds();
+            let message = format!("the store's clock is {ahead} ms ahead of ours: set one of them");
+            self.shared.log_line(Level::WARN, Target::Store(store), &message, Line::default());
         }
     }
 
@@ -220,7 +223,8 @@ impl Driver {
             return jobs.into_iter().for_each(|job| job.refuse(format!("there is no executor `{alias}`")));
         };
         if let Err(panic) = catching(|| executor.submit(jobs)) {
-            tracing::error!(target: "asyncz.executors", executor = alias, "the executor {panic}");
+            let message = format!("the executor {panic}");
+            self.shared.log_line(Level::ERROR, Target::Executor(alias), &message, Line::default());
         }
     }
 }

@@ -15,6 +15,7 @@ mod edit;
 mod guarded;
 mod info;
 mod life;
+mod lines;
 mod listen;
 mod machine;
 mod mailbox;

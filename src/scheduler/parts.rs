@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
+use tracing::Level;
 
 use super::guarded::guarded;
 use super::machine::Input;
@@ -13,6 +14,7 @@ use super::{Scheduler, State};
 use crate::Error;
 use crate::events::{Event, EventMask};
 use crate::executors::Executor;
+use crate::log::{Line, Target};
 use crate::panics::catching;
 use crate::stores::Store;
 
@@ -224,7 +226,8 @@ async fn drain(shared: Arc<Shared>, alias: Arc<str>, executor: Arc<dyn Executor>
     // The sender lives in `shared`.
     drop(drained.await);
     if let Err(panic) = catching(|| executor.shutdown()) {
-        tracing::error!(target: "asyncz.executors", executor = &*alias, "the executor {panic}");
+        let message = format!("the executor {panic}");
+        shared.log_line(Level::ERROR, Target::Executor(&alias), &message, Line::default());
     }
     shared.emit(&Event::new(EventMask::EXECUTOR_REMOVED, shared.clock().now()).alias(&alias));
 }

@@ -5,6 +5,7 @@
 mod configuration;
 mod executors;
 mod lifespan;
+mod logging;
 mod macros;
 mod scheduler;
 mod simulation;
