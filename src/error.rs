@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,6 +130,15 @@ pub enum Error {
     Configuration {
         /// What is wrong.
         problems: Vec<StartProblem>,
+    },
+
+    /// A store's lock file can't be opened: look at its folder, and whether this process may write there.
+    #[error("the lock file `{}` can't be opened", path.display())]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        source: io::Error,
     },
 
     /// There is no tokio runtime to run tasks on: start the scheduler in one, or give one with `AsynczConfig::runtime`.

@@ -18,8 +18,8 @@
 //!
 //! # Features
 //!
-//! `axum` and `macros` are on unless turned off; `config` reads configurations out of files and the environment;
-//! `process` runs handlers in processes of their own (`ProcessPoolExecutor`);
+//! `axum` and `macros` are on unless turned off; `config` reads configurations out of files and the environment; `lock`
+//! lets one of several processes schedule; `process` runs handlers in processes of their own (`ProcessPoolExecutor`);
 //! `sqlite`, `postgres` and `mysql` keep tasks in a database (`SqlStore`), and `tls` encrypts the way to it;
 //! `testing` is for your dev-dependencies.
 

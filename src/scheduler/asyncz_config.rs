@@ -184,12 +184,44 @@ impl AsynczConfig {
         self.set(|setup| setup.start_paused = paused)
     }
 
-    /// How long after its start the scheduler decides nothing, by its clock. Default: no time.
+    /// How long after its start the scheduler decides nothing, by its clock. Default: no time, or with a lock path one
+    /// second.
     ///
     /// The start itself returns at once, and tasks can be added, changed and run by hand. What falls due meanwhile meets
     /// the rules for late occurrences when the time has passed. Pausing and resuming ends the delay.
     pub fn startup_delay(self, delay: Duration) -> Self {
-        self.set(|setup| setup.startup_delay = delay)
+        self.set(|setup| setup.startup_delay = Some(delay))
+    }
+
+    /// Of several processes lets one schedule each store at a time: whoever has locked the file at this path. The others
+    /// stand by, and one of them takes over within a second when that process dies or its scheduler stops. Default: none,
+    /// every process schedules.
+    ///
+    /// ```
+    /// # use asyncz::AsynczConfig;
+    /// let config = AsynczConfig::new().lock_path("/tmp/app_{store}_{pgrp:x}.lock");
+    /// ```
+    ///
+    /// `{store}` is the store's alias, and must be there where there are several stores; `{ppid}` the number of the process
+    /// that has started this one; `{pgrp}` the one of its group of processes; the two may have a format, as `{ppid:08x}`. A
+    /// brace that is to stay is doubled.
+    ///
+    /// It is for workers of one machine that each start a scheduler of the same tasks. Stores that processes share don't
+    /// need it: there each occurrence is run once, whoever schedules. Where each process has its tasks in memory, one that
+    /// stands by passes over what is due and writes that in its history; what was due in the last second before it takes
+    /// over, it runs, and the other process may have begun it, too.
+    ///
+    /// [`run_task`](Scheduler::run_task) runs a task in the process in which it is called, whoever holds the lock.
+    ///
+    /// The lock is the system's (`flock`): it ends with its process however that ends, and a file that is left behind is no
+    /// lock. Don't remove the file while anybody uses it: whoever held it notices that within a second, and stands by; but
+    /// meanwhile there may be two.
+    #[cfg(all(feature = "lock", unix))]
+    pub fn lock_path(self, path: impl AsRef<str>) -> Self {
+        self.set(|setup| match path.as_ref().parse() {
+            Ok(path) => setup.lock_path = Some(path),
+            Err(mistake) => setup.mistakes.push(format!("lock_path `{}`: {mistake}", path.as_ref())),
+        })
     }
 
     /// How long a start may take, in real time; one that takes longer fails with [`Error::StartTimeout`]. Default: as

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tracing::Level;
 
+use super::lock;
 use super::machine::{Action, Answer, Dispatch, Input, KnownRuns, Machine, OpenRuns, Question};
 use super::shared::Shared;
 use crate::clock::{Busy, Clock, after};
@@ -157,6 +158,9 @@ impl Driver {
             let over = reports.iter().filter_map(|report| live.remove(report.ticket, report.run));
             self.over.extend(over.take(RUNS_KEPT.saturating_sub(self.over.len())));
         }
+        if let Input::Stop = input {
+            self.shared.locks.note_end();
+        }
         self.machine.handle(input, self.clock.now());
     }
 
@@ -176,7 +180,10 @@ impl Driver {
 
     /// Puts a question to a store. An answer that is there at once, as a store in memory gives it, is heard at once.
     fn ask(&mut self, alias: Arc<str>, question: Question) {
-        let mut answer: BoxFuture<Answer> = Box::pin(answer(self.shared.clone(), alias.clone(), question));
+        let mut answer: BoxFuture<Answer> = match self.shared.locks.stands_by(&alias) {
+            true => Box::pin(lock::answer(self.shared.clone(), alias.clone(), question)),
+            false => Box::pin(answer(self.shared.clone(), alias.clone(), question)),
+        };
         match Pin::new(&mut answer).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(answer) => self.hear(Input::Answer(alias, answer)),
             Poll::Pending => {

@@ -17,6 +17,7 @@ mod info;
 mod life;
 mod lines;
 mod listen;
+mod lock;
 mod machine;
 mod mailbox;
 mod parts;

@@ -13,6 +13,7 @@ use super::State;
 use super::info::{Health, Session};
 use super::life::Life;
 use super::lines::ABOVE_DEBUG;
+use super::lock::Locks;
 use super::machine::{Machine, RunCounts, Terms};
 use super::mailbox::Mailbox;
 use super::parts::Leaving;
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     /// Held while stores and executors come or go, at start and shutdown, too.
     pub(super) parts: tokio::sync::Mutex<()>,
     pub(super) leaving: Leaving,
+    pub(super) locks: Locks,
     session: Mutex<Option<Session>>,
     stores: RwLock<BTreeMap<Arc<str>, Arc<dyn Store>>>,
     executors: RwLock<BTreeMap<Arc<str>, Arc<dyn Executor>>>,
@@ -137,6 +139,7 @@ impl Shared {
             health: Health::default(),
             parts: tokio::sync::Mutex::default(),
             leaving: Leaving::default(),
+            locks: Locks::default(),
             session: Mutex::default(),
             stores: RwLock::default(),
             executors: RwLock::default(),
@@ -426,6 +429,9 @@ impl Shared {
             counts: machine.counts(),
             next_wakeup: machine.poll_timeout(),
         };
+        if !now.deciding {
+            self.locks.release_at_end();
+        }
         self.progress.send_if_modified(|before| std::mem::replace(before, now) != now);
     }
 

@@ -5,6 +5,8 @@
 mod configuration;
 mod executors;
 mod lifespan;
+#[cfg(all(feature = "lock", unix))]
+mod lock;
 mod logging;
 mod macros;
 mod scheduler;

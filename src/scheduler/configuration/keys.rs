@@ -20,7 +20,7 @@ use crate::task::TaskDefaults;
 type Read = fn(&Value) -> Result<Change, String>;
 
 /// All keys but those of stores, executors and zones.
-const KEYS: [(&str, Read); 17] = [
+const KEYS: [(&str, Read); 18] = [
     ("drain_timeout", |value| change(time(value), |setup, time| setup.drain_timeout = time)),
     // Asked for elsewhere, before there is a scheduler.
     ("enable_scheduler", |value| change(flag(value), |_, _| {})),
@@ -31,9 +31,13 @@ const KEYS: [(&str, Read); 17] = [
     ("isolated_event_loop", isolated_runtime),
     ("isolated_runtime", isolated_runtime),
     ("logger_name", |value| change(name(value), |setup, name| setup.logger_name = Some(name.into()))),
+    ("lock_path", |value| {
+        let path = name(value).and_then(|path| path.parse());
+        change(path, |setup, path| setup.lock_path = Some(path))
+    }),
     ("start_paused", |value| change(flag(value), |setup, paused| setup.start_paused = paused)),
     ("start_timeout", |value| change(optional_time(value), |setup, time| setup.start_timeout = time)),
-    ("startup_delay", |value| change(time(value), |setup, time| setup.startup_delay = time)),
+    ("startup_delay", |value| change(time(value), |setup, time| setup.startup_delay = Some(time))),
     ("store_retry_interval", |value| change(time(value), |setup, time| setup.store_retry_interval = time)),
     ("task_defaults.coalesce", |value| change_defaults(flag(value), TaskDefaults::coalesce)),
     ("task_defaults.max_instances", |value| {

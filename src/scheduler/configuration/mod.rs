@@ -69,6 +69,7 @@ use crate::{AsynczConfig, SchedulerConfig, Settings};
 /// | `startup_delay`, `drain_timeout`, `store_retry_interval` | a time | [`AsynczConfig::startup_delay`] … |
 /// | `start_timeout` | a time, or `none` | [`AsynczConfig::start_timeout`] |
 /// | `identity`, `logger_name` | a text | [`AsynczConfig::identity`] … |
+/// | `lock_path` | a path, with feature `lock` | [`AsynczConfig::lock_path`] |
 /// | `isolated_runtime`, or Asyncz's `isolated_event_loop` | `true` or `false` | [`AsynczConfig::isolated_runtime`] |
 /// | `enable_scheduler` | `true` or `false` | [below](#settings) |
 ///
