@@ -6,6 +6,7 @@ use asyncz_grammar::nearest;
 use serde_json::Value;
 
 use super::kinds::OwnKinds;
+use super::layer::says_nothing;
 use super::options::TypeOptions;
 use super::values::{
     flag, name, optional_time, optional_time_above_0, recover, texts, time, whole_number, zone,
@@ -155,8 +156,7 @@ impl Reading {
                 Err(allowed) => self.problems.push(entry.wrong(key, &allowed)),
             }
         } else if TABLES.contains(&key) {
-            // An empty table says nothing.
-            if entry.value.as_object().is_none_or(|map| !map.is_empty()) {
+            if !says_nothing(&entry.value) {
                 let example = if key == "task_defaults" { "coalesce" } else { "default.type" };
                 let below = entry.source.key(&format!("{key}.{example}"));
                 self.problems.push(entry.wrong(key, &format!("write keys below it, such as `{below}`")));

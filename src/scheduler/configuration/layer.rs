@@ -89,10 +89,14 @@ impl Configuration {
     }
 }
 
-/// What is wrong with all of ours being this; an empty map says nothing.
+/// What is wrong with all of ours being this.
 fn must_be_map(value: &Value, source: &Source) -> Option<String> {
-    let is_empty = value.as_object().is_some_and(Map::is_empty);
-    (!is_empty).then(|| format!("{}{PREFIX}: write a map of keys to values", source.place()))
+    (!says_nothing(value)).then(|| format!("{}{PREFIX}: write a map of keys to values", source.place()))
+}
+
+/// An empty map, or in YAML a key with nothing behind it.
+pub(super) fn says_nothing(value: &Value) -> bool {
+    value.is_null() || value.as_object().is_some_and(Map::is_empty)
 }
 
 /// The key behind the prefix, where it is one of ours.

@@ -105,6 +105,28 @@ use crate::{AsynczConfig, SchedulerConfig, Settings};
 /// `.enable_scheduler(false)` in the code, a [`Settings`] type of the application's own, the environment, the files in
 /// the reverse order of their layers; unless anybody says so, it runs. It is Esmerald's order (an argument, the settings
 /// module, the global settings), but for the last one: Esmerald's `enable_scheduler` is false by default.
+///
+/// An application whose handlers take state has settings of its own, and asks the configuration:
+///
+/// ```
+/// use asyncz::{AsynczConfig, Configuration, SchedulerConfig, Settings};
+///
+/// struct AppSettings {
+///     configuration: Configuration,
+///     greeting: String,
+/// }
+///
+/// impl Settings for AppSettings {
+///     fn scheduler_config(&self) -> Option<Box<dyn SchedulerConfig>> {
+///         let config = AsynczConfig::new().configuration(self.configuration.clone());
+///         Some(Box::new(config.state(self.greeting.clone())))
+///     }
+///
+///     fn enable_scheduler(&self) -> bool {
+///         self.configuration.enable_scheduler()
+///     }
+/// }
+/// ```
 #[derive(Clone, Default)]
 pub struct Configuration {
     /// By their keys behind `asyncz.`, dotted.

@@ -90,6 +90,31 @@ async fn files_in_toml_yaml_and_json_say_the_same() {
 }
 
 #[tokio::test]
+async fn each_format_s_own_ways_of_writing_are_understood() {
+    let files = Files::new("ways");
+    for (name, text) in [
+        ("a.toml", "\"asyncz.timezone\" = 'UTC'\n[asyncz.\"stores.default\"]\ntype = 'memory'"),
+        ("b.toml", "asyncz.startup_delay = 0.5\nasyncz.identity = 2026-01-01\nasyncz.expect_tasks = 0x0f"),
+        ("c.toml", "[asyncz]\ntasks = ['app::a', 'app::b']\nstores.default.type = 'memory'"),
+        ("d.yaml", "asyncz: {start_paused: yes, identity: 007, task_defaults: {misfire_grace_time: ~}}"),
+        ("e.yaml", "asyncz:\n  tasks:\n  - app::a\n  - app::b\n  startup_delay: 1e1"),
+        ("f.yaml", "asyncz.timezone: UTC\nasyncz.stores.default: {type: memory}"),
+        (
+            "g.json",
+            "{\"asyncz\": {\"tasks\": \"app::a, app::b\", \"start_timeout\": null, \"startup_delay\": 1e1}}",
+        ),
+        ("h.yaml", "asyncz:\n  # timezone: UTC"),
+        ("i.yaml", "asyncz:\n  stores:\n  task_defaults:"),
+        ("empty.toml", ""),
+        ("empty.yaml", "# nothing"),
+        ("empty.json", "{}"),
+    ] {
+        let told = problems(Configuration::new().file(files.write(name, text))).await;
+        assert_eq!(told, Vec::<String>::new(), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn the_later_layer_holds_key_by_key() {
     let files = Files::new("order");
     let base = files.write("base.yaml", YAML);
@@ -199,11 +224,15 @@ async fn scene() {
 
 /// What a process with these variables says.
 fn with_variables(test: &str, variables: &[(&str, &str)]) -> String {
+    told_with(test, |child| child.envs(variables.iter().copied()))
+}
+
+fn told_with(test: &str, set: impl FnOnce(&mut Command) -> &mut Command) -> String {
     let files = Files::new(test);
     let mut child = Command::new(env::current_exe().unwrap());
     child.args(["configuration::layers::scene", "--exact", "--nocapture"]);
-    child.env(SCENE, files.write("app.yaml", YAML)).envs(variables.iter().copied());
-    String::from_utf8(child.output().unwrap().stderr).unwrap()
+    child.env(SCENE, files.write("app.yaml", YAML));
+    String::from_utf8(set(&mut child).output().unwrap().stderr).unwrap()
 }
 
 #[test]
@@ -223,6 +252,20 @@ fn the_environment_s_variables_are_a_layer() {
     );
     for part in ["enabled=false", "from-the-environment", "\"workers\":7", "Europe/Berlin"] {
         assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn variables_that_are_no_text_are_told_where_they_are_ours() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let no_text = OsStr::from_bytes(b"\xff\xfe");
+    for (name, ours) in [("SOMEBODY_S", false), ("ASYNCZ__IDENTITY", true)] {
+        let told = told_with(name, |child| child.env(name, no_text));
+        assert_eq!(told.contains("\"identity\":\"yaml\""), !ours, "{told}");
+        assert_eq!(told.contains("the environment can't be read"), ours, "{told}");
     }
 }
 
