@@ -211,7 +211,9 @@ impl AsynczConfig {
     /// stands by passes over what is due and writes that in its history; what was due in the last second before it takes
     /// over, it runs, and the other process may have begun it, too.
     ///
-    /// [`run_task`](Scheduler::run_task) runs a task in the process in which it is called, whoever holds the lock.
+    /// [`run_task`](Scheduler::run_task) runs a task in the process in which it is called, whoever holds the lock. A
+    /// scheduler that is paused keeps its locks. One that stops lets go of them as soon as it claims nothing more, while its
+    /// last runs go on.
     ///
     /// The lock is the system's (`flock`): it ends with its process however that ends, and a file that is left behind is no
     /// lock. Don't remove the file while anybody uses it: whoever held it notices that within a second, and stands by; but

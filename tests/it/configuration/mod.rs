@@ -1,5 +1,6 @@
 //! Configurations as maps of keys to values.
 
+mod keys;
 #[cfg(feature = "config")]
 mod layers;
 mod mistakes;
