@@ -3,11 +3,10 @@
 //! The macros of tracing want their targets when the program is compiled, and these names are known when it runs. So each
 //! target and level has a callsite of its own, made with its first line and kept for good: there are as many as names.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{OnceLock, PoisonError, RwLock};
+use std::sync::{LazyLock, OnceLock, PoisonError, RwLock};
 
+use rustc_hash::FxHashMap;
 use tracing::level_filters::LevelFilter;
 use tracing::{Instrument, Level, Metadata, Span, dispatcher};
 use tracing_core::callsite::{self, Callsite};
@@ -30,12 +29,12 @@ pub(crate) enum Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    fn name(self) -> Cow<'static, str> {
+    /// What the target begins with, and the name behind it, which may be empty.
+    fn parts(self) -> (&'static str, &'a str) {
         match self {
-            Self::Scheduler(None) => "asyncz.scheduler".into(),
-            Self::Scheduler(Some(name)) => format!("asyncz.scheduler.{name}").into(),
-            Self::Store(alias) => format!("asyncz.stores.{alias}").into(),
-            Self::Executor(alias) => format!("asyncz.executors.{alias}").into(),
+            Self::Scheduler(name) => ("asyncz.scheduler", name.unwrap_or_default()),
+            Self::Store(alias) => ("asyncz.stores", alias),
+            Self::Executor(alias) => ("asyncz.executors", alias),
         }
     }
 
@@ -159,33 +158,40 @@ pub(crate) fn within<T: 'static>(span: Span, handler: BoxFuture<T>) -> BoxFuture
 /// A callsite made at run time.
 struct Site(OnceLock<Metadata<'static>>);
 
-type Sites = BTreeMap<(Level, bool, Cow<'static, str>), &'static Site>;
+/// By what their targets begin with, whether they are spans, their levels, and the names in their targets: found without a
+/// text being made, as each run's span is.
+type Sites = FxHashMap<(&'static str, bool, Level), FxHashMap<Box<str>, &'static Site>>;
 
-static SITES: RwLock<Sites> = RwLock::new(BTreeMap::new());
+static SITES: LazyLock<RwLock<Sites>> = LazyLock::new(RwLock::default);
 
 impl Site {
     fn of(kind: Kind, level: Level, target: Target<'_>) -> &'static Self {
-        let is_span = kind == Kind::SPAN;
-        let key = (level, is_span, target.name());
-        if let Some(site) = SITES.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        let (begin, name) = target.parts();
+        let key = (begin, kind == Kind::SPAN, level);
+        let sites = SITES.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(site) = sites.get(&key).and_then(|sites| sites.get(name)) {
             return site;
         }
-        let site: &'static Self = Box::leak(Box::new(Self(OnceLock::new())));
-        let name: &'static str = Box::leak(key.2.clone().into_owned().into_boxed_str());
-        let (what, fields) = if is_span { ("run", OF_RUNS) } else { ("asyncz", OF_LINES) };
-        let fields = FieldSet::new(fields, identify_callsite!(site));
-        let metadata = Metadata::new(what, name, level, None, None, None, fields, kind);
-        let known = {
-            let mut sites = SITES.write().unwrap_or_else(PoisonError::into_inner);
-            let site = *sites.entry(key).or_insert(site);
-            site.0.get_or_init(|| metadata);
-            site
-        };
-        // Not while the lock is held: a subscriber may log, too.
-        if std::ptr::eq(known, site) {
-            callsite::register(site);
+        drop(sites);
+        let made =
+            Self::new(kind, level, if name.is_empty() { begin.into() } else { format!("{begin}.{name}") });
+        let mut sites = SITES.write().unwrap_or_else(PoisonError::into_inner);
+        let known = *sites.entry(key).or_default().entry(name.into()).or_insert(made);
+        // A subscriber may log, too.
+        drop(sites);
+        if std::ptr::eq(known, made) {
+            callsite::register(made);
         }
         known
+    }
+
+    fn new(kind: Kind, level: Level, target: String) -> &'static Self {
+        let site: &'static Self = Box::leak(Box::new(Self(OnceLock::new())));
+        let (name, fields) = if kind == Kind::SPAN { ("run", OF_RUNS) } else { ("asyncz", OF_LINES) };
+        let fields = FieldSet::new(fields, identify_callsite!(site));
+        let target = Box::leak(target.into_boxed_str());
+        site.0.get_or_init(|| Metadata::new(name, target, level, None, None, None, fields, kind));
+        site
     }
 
     fn meta(&self) -> &Metadata<'static> {
