@@ -8,9 +8,7 @@ use serde_json::Value;
 use super::kinds::OwnKinds;
 use super::layer::says_nothing;
 use super::options::TypeOptions;
-use super::values::{
-    flag, name, optional_time, optional_time_above_0, recover, texts, time, whole_number, zone,
-};
+use super::values::{flag, name, optional, optional_time_above_0, recover, texts, time, whole_number, zone};
 use super::{Change, Changes, Configuration, Entry, parts};
 use crate::Zone;
 use crate::scheduler::runtime::RunOn;
@@ -21,7 +19,7 @@ use crate::task::TaskDefaults;
 type Read = fn(&Value) -> Result<Change, String>;
 
 /// All keys but those of stores, executors and zones.
-const KEYS: [(&str, Read); 18] = [
+const KEYS: [(&str, Read); 22] = [
     ("drain_timeout", |value| change(time(value), |setup, time| setup.drain_timeout = time)),
     // Asked for elsewhere, before there is a scheduler.
     ("enable_scheduler", |value| change(flag(value), |_, _| {})),
@@ -32,14 +30,23 @@ const KEYS: [(&str, Read); 18] = [
     ("isolated_event_loop", isolated_runtime),
     ("isolated_runtime", isolated_runtime),
     ("logger_name", |value| change(name(value), |setup, name| setup.logger_name = Some(name.into()))),
+    ("keep_history_for", |value| {
+        change(optional(value, time), |setup, time| setup.retention.keep_for = time)
+    }),
+    ("keep_runs_a_task", |value| {
+        let read = optional(value, |value| whole_number(value, 0, u32::MAX.into()));
+        change(read, |setup, runs| setup.retention.a_task = runs.map(|runs| runs as usize))
+    }),
     ("lock_path", |value| {
         let path = name(value).and_then(|path| path.parse());
         change(path, |setup, path| setup.lock_path = Some(path))
     }),
+    ("release", |value| change(whole_number(value, 0, u64::MAX), |setup, release| setup.release = release)),
     ("start_paused", |value| change(flag(value), |setup, paused| setup.start_paused = paused)),
-    ("start_timeout", |value| change(optional_time(value), |setup, time| setup.start_timeout = time)),
+    ("start_timeout", |value| change(optional(value, time), |setup, time| setup.start_timeout = time)),
     ("startup_delay", |value| change(time(value), |setup, time| setup.startup_delay = Some(time))),
     ("store_retry_interval", |value| change(time(value), |setup, time| setup.store_retry_interval = time)),
+    ("store_timeout", |value| change(time(value), |setup, time| setup.store_timeout = time)),
     ("task_defaults.coalesce", |value| change_defaults(flag(value), TaskDefaults::coalesce)),
     ("task_defaults.max_instances", |value| {
         let read = whole_number(value, 1, u32::MAX.into());
@@ -66,9 +73,13 @@ const SYNONYMS: [[&str; 2]; 2] = [
 ];
 
 /// Keys of Asyncz's that mean nothing here, and what is there in their place.
-const REFUSED: [(&str, &str); 5] = [
+const REFUSED: [(&str, &str); 6] = [
     ("event_loop", "give a tokio runtime with `AsynczConfig::runtime`"),
     ("global_config", "write its keys themselves"),
+    (
+        "heartbeat_stale_after",
+        "a store says how long a scheduler's runs are believed to go on without a word of it",
+    ),
     (
         "loggers_class",
         "log lines come by the `tracing` crate: install a subscriber of it, such as `tracing_subscriber::fmt`, and choose \

@@ -66,8 +66,10 @@ use crate::{AsynczConfig, SchedulerConfig, Settings};
 /// | `tasks` | handlers' names: an array, or one text with commas | [`AsynczConfig::tasks`] |
 /// | `expect_tasks` | a whole number | [`AsynczConfig::expect_tasks`] |
 /// | `start_paused` | `true` or `false` | [`AsynczConfig::start_paused`] |
-/// | `startup_delay`, `drain_timeout`, `store_retry_interval` | a time | [`AsynczConfig::startup_delay`] … |
-/// | `start_timeout` | a time, or `none` | [`AsynczConfig::start_timeout`] |
+/// | `startup_delay`, `drain_timeout`, `store_retry_interval`, `store_timeout` | a time | [`AsynczConfig::startup_delay`] … |
+/// | `start_timeout`, `keep_history_for` | a time, or `none` | [`AsynczConfig::start_timeout`] … |
+/// | `keep_runs_a_task` | a whole number, or `none` | [`AsynczConfig::keep_runs_a_task`] |
+/// | `release` | a whole number | [`AsynczConfig::release`] |
 /// | `identity`, `logger_name` | a text | [`AsynczConfig::identity`] … |
 /// | `lock_path` | a path, with feature `lock` | [`AsynczConfig::lock_path`] |
 /// | `isolated_runtime`, or Asyncz's `isolated_event_loop` | `true` or `false` | [`AsynczConfig::isolated_runtime`] |

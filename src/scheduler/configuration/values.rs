@@ -70,18 +70,18 @@ pub(super) fn time(value: &Value) -> Read<Duration> {
 
 const NO_TIME: &str = "write a number of seconds, or a time such as `30s` or `1h30m`";
 
-/// A time, or none.
-pub(super) fn optional_time(value: &Value) -> Read<Option<Duration>> {
+/// A value, or none.
+pub(super) fn optional<T>(value: &Value, read: impl FnOnce(&Value) -> Read<T>) -> Read<Option<T>> {
     match value {
         Value::Null => Ok(None),
         Value::String(text) if matches!(&*text.trim().to_lowercase(), "none" | "null") => Ok(None),
-        value => time(value).map(Some).map_err(|allowed| format!("{allowed}, or `none`")),
+        value => read(value).map(Some).map_err(|allowed| format!("{allowed}, or `none`")),
     }
 }
 
-/// The same, above 0.
+/// A time above 0, or none.
 pub(super) fn optional_time_above_0(value: &Value) -> Read<Option<Duration>> {
-    match optional_time(value)? {
+    match optional(value, time)? {
         Some(Duration::ZERO) => Err("write a time above 0, or `none`".to_owned()),
         time => Ok(time),
     }

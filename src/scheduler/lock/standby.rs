@@ -8,7 +8,7 @@ use smallvec::smallvec;
 use crate::scheduler::driver;
 use crate::scheduler::machine::{Answer, Question};
 use crate::scheduler::shared::Shared;
-use crate::stores::{Claim, ClaimOutcome, Decision, Found, NextDue, Query, Store, StoreError};
+use crate::stores::{Claim, ClaimOutcome, Decision, Found, NextDue, Query, Renewal, Store, StoreError};
 use crate::task::{Count, Occurrence, RunStatus, TaskRecord};
 
 /// How long an occurrence is left to the process that schedules the store before this one passes over it: where that process
@@ -29,8 +29,19 @@ pub(in crate::scheduler) async fn answer(shared: Arc<Shared>, alias: Arc<str>, q
             let passed = async { pass_over(&shared, &*store?, now).await }.await;
             Answer::FindDue(passed.map(|()| Found::default()))
         }
+        Question::Renew { .. } => without_lapsed(driver::answer(shared, alias, question).await),
         Question::FindNextDue => Answer::FindNextDue(async { next_passed(&shared, &*store?).await }.await),
         question => driver::answer(shared, alias, question).await,
+    }
+}
+
+/// What a scheduler has left that has died, the one that holds the lock takes over.
+fn without_lapsed(answer: Answer) -> Answer {
+    match answer {
+        Answer::Renew(asked_at, Ok(renewal)) => {
+            Answer::Renew(asked_at, Ok(Renewal { lapsed: Vec::new(), ..renewal }))
+        }
+        answer => answer,
     }
 }
 

@@ -36,6 +36,10 @@ fn rest() -> Value {
             "startup_delay": 5,
             "drain_timeout": "1m",
             "store_retry_interval": 2.5,
+            "store_timeout": "7s",
+            "keep_history_for": "none",
+            "keep_runs_a_task": "500",
+            "release": 7,
             "start_timeout": "30s",
             "start_paused": "false",
             "expect_tasks": 0,
@@ -57,6 +61,10 @@ fn built(clock: &TestClock) -> AsynczConfig {
         .drain_timeout(seconds(60))
         .store_retry_interval(std::time::Duration::from_millis(2_500))
         .start_timeout(seconds(30))
+        .store_timeout(seconds(7))
+        .keep_history_for(None)
+        .keep_runs_a_task(500)
+        .release(7)
         .start_paused(false)
         .expect_tasks(0)
 }

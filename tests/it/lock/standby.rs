@@ -1,6 +1,7 @@
 //! Two schedulers in one process, each with its own tasks in memory: one stands by.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 use asyncz::RunStatus::{Skipped, Succeeded};
@@ -80,6 +81,25 @@ async fn the_other_takes_over_when_the_first_stops() {
     assert!(stands_by(&first));
     second.stop().await.unwrap();
     soon(|| !stands_by(&first)).await;
+}
+
+#[tokio::test]
+async fn in_a_store_that_they_share_nothing_is_passed_over() {
+    let folder = Folder::new("shared");
+    let path = folder.path("{store}.lock");
+    let clock = TestClock::at(NOON);
+    let store = Arc::new(MemoryStore::new().leased(seconds(30)));
+    let first = start(config(&clock, &path).store("default", store.clone())).await;
+    let second = start(config(&clock, &path).store("default", store)).await;
+    clock.advance(seconds(25)).await;
+    assert_eq!((first.info().counts.executed, second.info().counts.executed), (2, 0));
+
+    first.stop().await.unwrap();
+    soon(|| !stands_by(&second)).await;
+    clock.advance(seconds(10)).await;
+
+    assert_eq!(second.info().counts.executed, 1);
+    assert_eq!(history(&second, "t").await, [10, 20, 30].map(|due| (Succeeded, due)));
 }
 
 #[tokio::test]
