@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::options::TypeOptions;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+use super::sql;
 use crate::executors::{AsyncExecutor, DebugExecutor, Executor, ThreadPoolExecutor};
 use crate::stores::{MemoryStore, Store};
 
@@ -47,13 +49,18 @@ macro_rules! with_feature {
 pub(super) const STORES: &[Kind<dyn Store>] = &[
     Kind { names: &["memory"], class: "MemoryStore", make: Make::Here(memory) },
     Kind { names: &["file"], class: "FileStore", make: Make::Needs("file") },
-    Kind { names: &["sqlite"], class: "", make: Make::Needs("sqlite") },
-    Kind { names: &["postgres", "postgresql"], class: "", make: Make::Needs("postgres") },
-    Kind { names: &["mysql", "mariadb"], class: "", make: Make::Needs("mysql") },
-    Kind { names: &["sql", "sqlalchemy"], class: "SQLAlchemyStore", make: Make::Needs("sql") },
+    Kind { names: &["sqlite"], class: "", make: with_feature!("sqlite", sql::sqlite) },
+    Kind { names: &["postgres", "postgresql"], class: "", make: with_feature!("postgres", sql::postgres) },
+    Kind { names: &["mysql", "mariadb"], class: "", make: with_feature!("mysql", sql::mysql) },
+    Kind { names: &["sql", "sqlalchemy"], class: "SQLAlchemyStore", make: ANY_SQL },
     Kind { names: &["redis"], class: "RedisStore", make: Make::Needs("redis") },
     Kind { names: &["mongodb", "mongo"], class: "MongoDBStore", make: Make::Needs("mongodb") },
 ];
+
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+const ANY_SQL: Make<dyn Store> = Make::Here(sql::sql);
+#[cfg(not(any(feature = "sqlite", feature = "postgres", feature = "mysql")))]
+const ANY_SQL: Make<dyn Store> = Make::Needs("sqlite\", \"postgres\" or \"mysql");
 
 #[rustfmt::skip]
 pub(super) const EXECUTORS: &[Kind<dyn Executor>] = &[

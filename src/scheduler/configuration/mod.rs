@@ -9,6 +9,8 @@ mod secrets;
 mod setup;
 #[cfg(feature = "config")]
 mod sources;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+mod sql;
 mod values;
 
 use std::collections::BTreeMap;
@@ -87,6 +89,7 @@ use crate::{AsynczConfig, SchedulerConfig, Settings};
 /// | store type | | options |
 /// |---|---|---|
 /// | `memory` | [`MemoryStore`](crate::MemoryStore) | |
+/// | `sqlite`, `postgres`, `mysql`, each with its feature; `sql` or `sqlalchemy`: whichever the url says | `SqlStore` | `url`; `table_prefix`, `schema`, `lease`, `max_connections`, `server_clock` |
 ///
 /// # Layers
 ///

@@ -56,6 +56,58 @@ async fn each_store_of_asyncz_is_known_or_its_feature_named() {
     }
 }
 
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_store_in_a_database_is_told_where_it_is() {
+    use asyncz::{RunFilter, Task};
+
+    use crate::scheduler::{at_noon, nothing};
+
+    let file = std::env::temp_dir().join(format!("asyncz-{}-types.db", std::process::id()));
+    let url = format!("sqlite://{}", file.display());
+    for (kind, name) in [
+        ("type", "sqlite"),
+        ("type", "sql"),
+        ("type", "sqlalchemy"),
+        ("class", "asyncz.stores.sqlalchemy:SQLAlchemyStore"),
+    ] {
+        let (clock, config) = at_noon();
+        let store =
+            json!({kind: name, "url": url, "table_prefix": "app_", "lease": "20s", "max_connections": "3"});
+        let scheduler = config.configuration(json!({"asyncz.stores.default": store})).scheduler();
+        scheduler.start().await.unwrap();
+        let task = Task::from_fn("nothing", nothing).id("t").every(seconds(10)).replace_existing(true);
+        scheduler.add_task(task).await.unwrap();
+        clock.advance(seconds(30)).await;
+        assert!(!scheduler.runs(RunFilter::new().task("t")).await.unwrap().is_empty(), "{name}");
+        assert_eq!(scheduler.info().stores[0].kind, "SqlStore");
+        scheduler.stop().await.unwrap();
+    }
+    for ending in ["", "-wal", "-shm"] {
+        // Those of the log go with the last connection.
+        _ = std::fs::remove_file(format!("{}{ending}", file.display()));
+    }
+
+    let told = problems(json!({"asyncz.stores": {
+        "a": {"type": "sqlite"},
+        "b": {"type": "sqlite", "url": "postgres://me:hunter2@host/db"},
+        "c": {"type": "sql", "url": "oracle://me:hunter2@host", "table_prefx": "x"},
+        "d": {"type": "sqlite", "url": url, "max_connections": 0},
+    }}))
+    .await;
+    assert_eq!(
+        told,
+        [
+            "asyncz.stores.a: its `url` is missing: write an address that begins with `sqlite:`",
+            "asyncz.stores.b.url: write an address that begins with `sqlite:`",
+            "asyncz.stores.c.url: write an address that begins with `sqlite:` or `postgres:` or `postgresql:` or \
+             `mysql:` or `mariadb:`",
+            "there is no key `asyncz.stores.c.table_prefx`: did you mean `asyncz.stores.c.table_prefix`?",
+            "asyncz.stores.d.max_connections `0`: write a whole number from 1 to 4294967295",
+        ]
+    );
+}
+
 #[tokio::test]
 async fn each_value_may_be_written_as_a_text() {
     for value in [json!(true), json!("true"), json!("True"), json!("yes"), json!(1), json!(" on ")] {
