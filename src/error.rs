@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,6 +121,26 @@ pub enum Error {
     #[error("the scheduler is not running")]
     NotRunning,
 
+    /// The scheduler is running, and is set up only before its start or after its shutdown.
+    #[error("the scheduler is running: it can be set up before its start or after its shutdown")]
+    AlreadyRunning,
+
+    /// A configuration of keys and values that can't be; everything that is wrong, at once. Nothing was set up.
+    #[error("the configuration can't be used:{}", ListOf(problems))]
+    Configuration {
+        /// What is wrong.
+        problems: Vec<StartProblem>,
+    },
+
+    /// A store's lock file can't be opened: look at its folder, and whether this process may write there.
+    #[error("the lock file `{}` can't be opened", path.display())]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+
     /// There is no tokio runtime to run tasks on: start the scheduler in one, or give one with `AsynczConfig::runtime`.
     #[error(
         "there is no tokio runtime here: start the scheduler in one, or give it one with `AsynczConfig::runtime`"
@@ -199,7 +220,7 @@ impl Error {
     }
 }
 
-/// One of the reasons why a scheduler can't start, or tasks can't be imported.
+/// One of the reasons why a scheduler can't start or be set up, or tasks can't be imported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartProblem {
     task: Option<String>,

@@ -6,7 +6,7 @@
 //! | for | see |
 //! |---|---|
 //! | the attribute and its options | [`task`] |
-//! | configuring and starting | [`AsynczConfig`], [`ServeExt`], [`Lifespan`] |
+//! | configuring and starting | [`AsynczConfig`], [`Configuration`], [`ServeExt`], [`Lifespan`] |
 //! | using a scheduler | [`Scheduler`] |
 //! | programs without a runtime | [`blocking`] |
 //! | tasks without the attribute | [`Task`] |
@@ -18,7 +18,8 @@
 //!
 //! # Features
 //!
-//! `axum` and `macros` are on unless turned off; `process` runs handlers in processes of their own (`ProcessPoolExecutor`);
+//! `axum` and `macros` are on unless turned off; `config` reads configurations out of files and the environment; `lock`
+//! lets one of several processes schedule; `process` runs handlers in processes of their own (`ProcessPoolExecutor`);
 //! `sqlite`, `postgres` and `mysql` keep tasks in a database (`SqlStore`), and `tls` encrypts the way to it;
 //! `testing` is for your dev-dependencies.
 
@@ -27,6 +28,7 @@ mod error;
 pub mod events;
 pub mod executors;
 mod lifespan;
+mod log;
 mod panics;
 mod scheduler;
 pub mod stores;
@@ -59,9 +61,9 @@ pub use lifespan::Lifespan;
 #[cfg(feature = "axum")]
 pub use lifespan::{ServeExt, WithScheduler};
 pub use scheduler::{
-    AsynczConfig, ExecutorInfo, RunCounts, Scheduler, SchedulerConfig, SchedulerInfo, Scope, Settings,
-    Shutdown, State, StoreInfo, TaskFilter, TaskHandle, TaskImport, TaskSnapshot, TaskSort, TaskState,
-    TaskUpdate, TimelineEntry,
+    AsynczConfig, Configuration, ExecutorInfo, RunCounts, Scheduler, SchedulerConfig, SchedulerInfo, Scope,
+    Settings, Shutdown, State, StoreInfo, TaskFilter, TaskHandle, TaskImport, TaskSnapshot, TaskSort,
+    TaskState, TaskUpdate, TimelineEntry, TypeOptions,
 };
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub use stores::SqlStore;

@@ -13,9 +13,9 @@ EXAMPLES = TARGET / "debug" / "examples"
 
 
 class Examples(unittest.TestCase):
-    def start(self, name, *arguments):
+    def start(self, name, *arguments, **variables):
         # Port 0 is a free one; the program tells which.
-        environment = {**os.environ, "PORT": "0"}
+        environment = {**os.environ, "PORT": "0", **variables}
         command = [EXAMPLES / name, *arguments]
         program = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         self.addCleanup(program.stdout.close)
@@ -23,9 +23,9 @@ class Examples(unittest.TestCase):
         self.addCleanup(program.kill)
         return program
 
-    def lines(self, name, *arguments):
+    def lines(self, name, *arguments, **variables):
         """All that a program prints that ends by itself."""
-        program = self.start(name, *arguments)
+        program = self.start(name, *arguments, **variables)
         printed, _ = program.communicate(timeout=60)
         self.assertEqual(program.returncode, 0)
         return printed.splitlines()
@@ -61,6 +61,15 @@ class Examples(unittest.TestCase):
         self.assertIn('greet: "hello world"', lines)
         self.assertIn("sum: 500000500000", lines)
         self.assertGreaterEqual(sum(line.startswith("tick, due at") for line in lines), 2)
+
+    def test_settings_come_from_a_file_and_the_environment(self):
+        self.assertEqual(self.lines("settings"), ["20 threads in Europe/Berlin"])
+        workers = self.lines("settings", ASYNCZ__EXECUTORS__POOL__MAX_WORKERS="7")
+        self.assertEqual(workers, ["7 threads in Europe/Berlin"])
+        mistake = self.lines("settings", ASYNCZ__TIMEZON="UTC")
+        self.assertIn("- there is no key `ASYNCZ__TIMEZON`: did you mean `ASYNCZ__TIMEZONE`?", mistake)
+        off = self.lines("settings", ASYNCZ__ENABLE_SCHEDULER="false")
+        self.assertEqual(off, ["The scheduler is not enabled."])
 
     def test_testing_is_through_a_year(self):
         lines = self.lines("testing")

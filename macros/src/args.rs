@@ -213,28 +213,11 @@ fn option(input: ParseStream) -> syn::Result<Given> {
 }
 
 fn unknown(name: &str) -> String {
-    let nearest = OPTIONS.iter().map(|known| (distance(name, known.name), known.name)).min();
-    match nearest {
-        Some((off, known)) if off <= name.len().div_ceil(3) => {
-            format!("there is no option `{name}`: did you mean `{known}`?")
-        }
-        _ => {
+    match asyncz_grammar::nearest(name, OPTIONS.iter().map(|known| known.name)) {
+        Some(known) => format!("there is no option `{name}`: did you mean `{known}`?"),
+        None => {
             let names: Vec<_> = OPTIONS.iter().map(|known| known.name).collect();
             format!("there is no option `{name}`; there are: {}", names.join(", "))
         }
     }
-}
-
-/// How many letters must be added, left out or changed.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let changed = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }

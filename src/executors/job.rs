@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use chrono::{DateTime, Utc};
 
+use crate::log;
 use crate::panics::catching;
 use crate::task::{BlockingCall, BoxFuture, Call, Ended, Outcome, Report, Run, RunId};
 
@@ -68,6 +69,8 @@ impl Job {
             self.end(Ended::before_start(), now);
             return (None, now);
         }
+        let span = log::span_of(&self.run);
+        let inside = span.enter();
         let begun = match self.run.call() {
             None => Ok(unknown_handler()),
             Some(Call::Blocking(handler)) => Ok(self.run_here(handler)),
@@ -86,13 +89,17 @@ impl Job {
                 }
             }
         };
+        drop(inside);
         let now = self.now();
         match begun {
             Ok(ended) => {
                 self.end(ended, now);
                 (None, now)
             }
-            Err(handler) => (Some(Rest { handler: Some(handler), overdue: None, job: Some(self) }), now),
+            Err(handler) => (
+                Some(Rest { handler: Some(log::within(span, handler)), overdue: None, job: Some(self) }),
+                now,
+            ),
         }
     }
 
@@ -102,11 +109,11 @@ impl Job {
         if !self.note_start(now) {
             return self.end(Ended::before_start(), now);
         }
-        let ended = match self.run.call() {
+        let ended = log::span_of(&self.run).in_scope(|| match self.run.call() {
             None => unknown_handler(),
             Some(Call::Blocking(handler)) => self.run_here(handler),
             Some(Call::Async(_)) => Ended::Refused("an async handler was run as a blocking one".to_owned()),
-        };
+        });
         let now = self.now();
         self.end(ended, now);
     }

@@ -3,14 +3,17 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use tracing::Level;
+
 use super::edit::TaskHandle;
 use super::setup::Setup;
 use super::startup::replacement;
 use super::tasks::failed;
 use super::{Scheduler, Shared};
 use crate::events::{Event, EventMask};
+use crate::log::{Line, Target};
 use crate::stores::{Edit, EditOutcome, Store};
-use crate::task::{Task, TaskDefinition, TaskRecord};
+use crate::task::{Task, TaskDefinition, TaskRecord, in_words};
 use crate::{Error, StartProblem};
 
 /// Tasks on their way into their store.
@@ -176,8 +179,8 @@ impl Shared {
         for (alias, task, _) in done.iter().filter(|(.., kind)| *kind == EventMask::TASK_ADDED) {
             let Some(store) = self.store(alias) else { continue };
             if let Err(error) = self.put(alias, &*store, &[Edit::Delete(task.id.clone())]).await {
-                let task = tracing::field::display(&task.id);
-                tracing::error!(target: "asyncz.stores", store = &**alias, task, %error, "the task was added alone");
+                let line = Line { task: Some(&task.id), error: Some(&in_words(&error)), ..Line::default() };
+                self.log_line(Level::ERROR, Target::Store(alias), "the task was added alone", line);
             }
         }
     }

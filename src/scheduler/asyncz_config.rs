@@ -9,12 +9,14 @@ use tokio::runtime::Handle;
 
 use super::runtime::RunOn;
 use super::setup::Setup;
-use super::{Scheduler, SchedulerConfig, Shared, Shutdown};
+use super::{Configuration, Scheduler, SchedulerConfig, Shared, Shutdown, TypeOptions};
 use crate::clock::{Clock, RealDeadline};
 use crate::executors::Executor;
 use crate::stores::Store;
 use crate::task::{Task, TaskDefaults};
 use crate::{Error, Zone};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Configures a scheduler and plugs it into an application's life.
 ///
@@ -82,6 +84,64 @@ impl AsynczConfig {
         self.set(|setup| drop(setup.executors.insert(alias.into(), Arc::new(executor))))
     }
 
+    /// What a map of keys to values says, in Asyncz's words: see [`Configuration`] for the keys.
+    ///
+    /// Of this and the other methods the one said last holds, so that what comes before it are the application's own
+    /// defaults, and what comes after it nobody can configure. What is wrong with it is told at start, all of it at once.
+    ///
+    /// ```
+    /// # use asyncz::AsynczConfig;
+    /// let config = AsynczConfig::new().configuration([
+    ///     ("asyncz.executors.pool.type", "threadpool"),
+    ///     ("asyncz.executors.pool.max_workers", "20"),
+    /// ]);
+    /// ```
+    pub fn configuration(self, values: impl Into<Configuration>) -> Self {
+        let configuration = values.into();
+        self.set(|setup| match configuration.changes(&setup.own_kinds) {
+            Ok(changes) => changes.make(setup),
+            Err(problems) => setup.mistakes.extend(problems),
+        })
+    }
+
+    /// A type of stores that configurations given from now on may name: `asyncz.stores.<alias>.type`.
+    ///
+    /// `make` reads its options and makes a store that opens nothing yet: that comes with its
+    /// [`start`](crate::Store::start).
+    ///
+    /// ```
+    /// use asyncz::{AsynczConfig, MemoryStore, TypeOptions};
+    ///
+    /// fn make(options: &mut TypeOptions) -> Result<MemoryStore, &'static str> {
+    ///     let url = options.secret("url").ok_or("its `url` is missing")?;
+    ///     let connections = options.whole_number("connections").unwrap_or(4);
+    ///     # let _ = (url, connections);
+    ///     Ok(MemoryStore::new())
+    /// }
+    ///
+    /// let config = AsynczConfig::new()
+    ///     .register_store_type("mine", make)
+    ///     .configuration([("asyncz.stores.default.type", "mine"), ("asyncz.stores.default.url", "mine://host")]);
+    /// assert_eq!(config.scheduler().info().stores.len(), 1);
+    /// ```
+    pub fn register_store_type<S: Store, E: Into<BoxError>>(
+        self,
+        name: impl Into<String>,
+        make: impl Fn(&mut TypeOptions) -> Result<S, E> + Send + Sync + 'static,
+    ) -> Self {
+        self.set(|setup| setup.own_kinds.add_store(name.into(), make))
+    }
+
+    /// A type of executors that configurations given from now on may name: `asyncz.executors.<alias>.type`. It is made as
+    /// [a store](Self::register_store_type) is.
+    pub fn register_executor_type<X: Executor, E: Into<BoxError>>(
+        self,
+        name: impl Into<String>,
+        make: impl Fn(&mut TypeOptions) -> Result<X, E> + Send + Sync + 'static,
+    ) -> Self {
+        self.set(|setup| setup.own_kinds.add_executor(name.into(), make))
+    }
+
     /// What tasks' options are where a task does not say.
     pub fn task_defaults(self, defaults: TaskDefaults) -> Self {
         self.set(|setup| setup.task_defaults = defaults)
@@ -124,12 +184,46 @@ impl AsynczConfig {
         self.set(|setup| setup.start_paused = paused)
     }
 
-    /// How long after its start the scheduler decides nothing, by its clock. Default: no time.
+    /// How long after its start the scheduler decides nothing, by its clock. Default: no time, or with a lock path one
+    /// second.
     ///
     /// The start itself returns at once, and tasks can be added, changed and run by hand. What falls due meanwhile meets
     /// the rules for late occurrences when the time has passed. Pausing and resuming ends the delay.
     pub fn startup_delay(self, delay: Duration) -> Self {
-        self.set(|setup| setup.startup_delay = delay)
+        self.set(|setup| setup.startup_delay = Some(delay))
+    }
+
+    /// Of several processes lets one schedule each store at a time: whoever has locked the file at this path. The others
+    /// stand by, and one of them takes over within a second when that process dies or its scheduler stops. Default: none,
+    /// every process schedules.
+    ///
+    /// ```
+    /// # use asyncz::AsynczConfig;
+    /// let config = AsynczConfig::new().lock_path("/tmp/app_{store}_{pgrp:x}.lock");
+    /// ```
+    ///
+    /// `{store}` is the store's alias, and must be there where there are several stores; `{ppid}` the number of the process
+    /// that has started this one; `{pgrp}` the one of its group of processes; the two may have a format, as `{ppid:08x}`. A
+    /// brace that is to stay is doubled.
+    ///
+    /// It is for workers of one machine that each start a scheduler of the same tasks. Stores that processes share don't
+    /// need it: there each occurrence is run once, whoever schedules. Where each process has its tasks in memory, one that
+    /// stands by passes over what is due and writes that in its history; what was due in the last second before it takes
+    /// over, it runs, and the other process may have begun it, too.
+    ///
+    /// [`run_task`](Scheduler::run_task) runs a task in the process in which it is called, whoever holds the lock. A
+    /// scheduler that is paused keeps its locks. One that stops lets go of them as soon as it claims nothing more, while its
+    /// last runs go on.
+    ///
+    /// The lock is the system's (`flock`): it ends with its process however that ends, and a file that is left behind is no
+    /// lock. Don't remove the file while anybody uses it: whoever held it notices that within a second, and stands by; but
+    /// meanwhile there may be two.
+    #[cfg(all(feature = "lock", unix))]
+    pub fn lock_path(self, path: impl AsRef<str>) -> Self {
+        self.set(|setup| match path.as_ref().parse() {
+            Ok(path) => setup.lock_path = Some(path),
+            Err(mistake) => setup.mistakes.push(format!("lock_path `{}`: {mistake}", path.as_ref())),
+        })
     }
 
     /// How long a start may take, in real time; one that takes longer fails with [`Error::StartTimeout`]. Default: as
@@ -185,11 +279,16 @@ impl AsynczConfig {
         self.set(|setup| setup.identity = Some(identity.into()))
     }
 
-    /// What the log lines about the scheduler's events carry in the field `scheduler`, to tell several schedulers apart.
-    /// Default: they have no such field.
+    /// What tells the log lines of several schedulers apart: the target `asyncz.scheduler.<name>` and the field `scheduler`.
+    /// Default: the target is `asyncz.scheduler`, and there is no such field.
     ///
-    /// Their targets are always `asyncz.scheduler`, `asyncz.stores`, `asyncz.executors` and `asyncz.events`: those of
-    /// [tracing](https://docs.rs/tracing) can't be chosen at run time.
+    /// Lines come by [tracing](https://docs.rs/tracing). Those about a store have the target `asyncz.stores.<alias>`, those
+    /// about an executor `asyncz.executors.<alias>`, so that a filter such as `asyncz=info,asyncz.stores.archive=off` has
+    /// them apart. The start and the stop are told at INFO, what becomes of each run at DEBUG, missed and skipped
+    /// occurrences at WARN, and what failed at ERROR.
+    ///
+    /// Each run is a span `run` at INFO, of its executor's target, in which the handler's own lines stand: its `task`, `run`
+    /// and `attempt`, when it was `due`, and how many milliseconds later it has started (`late_ms`).
     pub fn logger_name(self, name: impl Into<Arc<str>>) -> Self {
         self.set(|setup| setup.logger_name = Some(name.into()))
     }

@@ -25,8 +25,8 @@ use tokio::task::unconstrained;
 
 use super::runtime::{OwnRuntime, RunOn};
 use super::{
-    AsynczConfig, SchedulerInfo, Shutdown, State, TaskFilter, TaskImport, TaskSnapshot, TaskUpdate,
-    TimelineEntry,
+    AsynczConfig, Configuration, SchedulerInfo, Shutdown, State, TaskFilter, TaskImport, TaskSnapshot,
+    TaskUpdate, TimelineEntry,
 };
 use crate::clock::block_on;
 use crate::events::{Event, EventMask, ListenerId};
@@ -98,6 +98,8 @@ macro_rules! waiting {
 }
 
 waiting! { Scheduler, scheduler:
+    /// Sets the scheduler up by a map of keys to values, while it is stopped.
+    fn setup(configuration: impl Into<Configuration>) -> ();
     /// Starts, each `start` having its `shutdown`: only the outermost acts.
     fn start() -> ();
     /// Starts paused.

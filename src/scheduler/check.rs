@@ -58,6 +58,7 @@ pub(super) fn prepare(shared: &Shared, waiting: &[Task]) -> Result<(Plan, Vec<Ha
         problems: setup.mistakes.iter().map(StartProblem::configuration).collect(),
         ended: Vec::new(),
     };
+    plan.problems.extend(setup.lock_mistake().map(StartProblem::configuration));
     let declared = if setup.registry { declared_tasks() } else { Vec::new() };
     let declared = plan.chosen(declared, setup.only.as_deref());
     let found = declared.len() + setup.tasks.len();

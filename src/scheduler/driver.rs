@@ -12,12 +12,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rustc_hash::FxHashMap;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
+use tracing::Level;
 
+use super::lock;
 use super::machine::{Action, Answer, Dispatch, Input, KnownRuns, Machine, OpenRuns, Question};
 use super::shared::Shared;
 use crate::clock::{Busy, Clock, after};
 use crate::events::Event;
 use crate::executors::Job;
+use crate::log::{Line, Target};
 use crate::panics::catching;
 use crate::stores::{Beat, Query, RunFilter, Store, StoreError};
 use crate::task::{Batch, BoxFuture, Call, NodeId, Run, Surroundings, Ticket};
@@ -155,6 +158,9 @@ impl Driver {
             let over = reports.iter().filter_map(|report| live.remove(report.ticket, report.run));
             self.over.extend(over.take(RUNS_KEPT.saturating_sub(self.over.len())));
         }
+        if let Input::Stop = input {
+            self.shared.locks.note_end();
+        }
         self.machine.handle(input, self.clock.now());
     }
 
@@ -166,14 +172,18 @@ impl Driver {
     fn warn_of_skew(&self, store: &Arc<str>, told: Option<DateTime<Utc>>) {
         let Some(skew) = told.map(|told| told - self.clock.now()) else { return };
         if skew.abs() > MOST_SKEW {
-            let (ahead_ms, store) = (skew.num_milliseconds(), &**store);
-            tracing::warn!(target: "asyncz.stores", store, ahead_ms, "the store's clock is not ours: set one of them");
+            let ahead = skew.num_milliseconds();
+            let message = format!("the store's clock is {ahead} ms ahead of ours: set one of them");
+            self.shared.log_line(Level::WARN, Target::Store(store), &message, Line::default());
         }
     }
 
     /// Puts a question to a store. An answer that is there at once, as a store in memory gives it, is heard at once.
     fn ask(&mut self, alias: Arc<str>, question: Question) {
-        let mut answer: BoxFuture<Answer> = Box::pin(answer(self.shared.clone(), alias.clone(), question));
+        let mut answer: BoxFuture<Answer> = match self.shared.locks.stands_by(&alias) {
+            true => Box::pin(lock::answer(self.shared.clone(), alias.clone(), question)),
+            false => Box::pin(answer(self.shared.clone(), alias.clone(), question)),
+        };
         match Pin::new(&mut answer).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(answer) => self.hear(Input::Answer(alias, answer)),
             Poll::Pending => {
@@ -220,7 +230,8 @@ impl Driver {
             return jobs.into_iter().for_each(|job| job.refuse(format!("there is no executor `{alias}`")));
         };
         if let Err(panic) = catching(|| executor.submit(jobs)) {
-            tracing::error!(target: "asyncz.executors", executor = alias, "the executor {panic}");
+            let message = format!("the executor {panic}");
+            self.shared.log_line(Level::ERROR, Target::Executor(alias), &message, Line::default());
         }
     }
 }

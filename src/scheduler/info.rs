@@ -66,6 +66,8 @@ pub struct StoreInfo {
     /// The schedulers that share it, this one among them, as it knew them when it was last told that this one lives. None
     /// where it keeps what it has in this process.
     pub nodes: Vec<NodeRecord>,
+    /// Another process holds its lock and schedules it: see `AsynczConfig::lock_path`.
+    pub stands_by: bool,
 }
 
 /// An executor of a scheduler.
@@ -128,7 +130,8 @@ fn store_infos(shared: &Arc<Shared>, session: Option<&Session>) -> Vec<StoreInfo
         }
         let Standing { tasks, error, nodes, .. } =
             shared.health.of(&alias).filter(|_| session.is_some()).unwrap_or_default();
-        StoreInfo { kind: short(store.type_name()), alias, tasks, error, nodes }
+        let stands_by = shared.locks.stands_by(&alias);
+        StoreInfo { kind: short(store.type_name()), alias, tasks, error, nodes, stands_by }
     };
     stores.into_iter().map(info).collect()
 }

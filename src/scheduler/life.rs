@@ -192,14 +192,18 @@ async fn live(
 ) {
     let alone = shared.parts.lock().await;
     let boot = shared.name_start();
-    let started = match startup::start_in_time(&shared, &runtimes.handlers).await {
+    let started = match shared.lock_stores() {
+        Ok(locked) => startup::start_in_time(&shared, &runtimes.handlers).await.map(|it| (it, locked)),
+        Err(error) => Err(error),
+    };
+    let (started, _locked) = match started {
         Ok(started) => started,
         Err(error) => return drop(ready.send(Err(error))),
     };
     let (provided, clock, machine, delay) = {
         let setup = shared.setup();
         let machine = Machine::new(boot, setup.store_retry_interval, setup.retention);
-        (setup.provided.clone(), setup.clock.clone(), machine, setup.startup_delay)
+        (setup.provided.clone(), setup.clock.clone(), machine, setup.startup_delay())
     };
     let scheduler = Scheduler::of(shared.clone());
     let reports: Weak<dyn Reports> = Arc::downgrade(&shared.mailbox) as _;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
+use tracing::Level;
 
 use super::guarded::guarded;
 use super::machine::Input;
@@ -13,6 +14,7 @@ use super::{Scheduler, State};
 use crate::Error;
 use crate::events::{Event, EventMask};
 use crate::executors::Executor;
+use crate::log::{Line, Target};
 use crate::panics::catching;
 use crate::stores::Store;
 
@@ -57,7 +59,8 @@ impl Scheduler {
     /// `default` is free: ours takes it where nobody has.
     ///
     /// # Errors
-    /// [`Error::AliasTaken`]; [`Error::Store`]: it does not start, and is not added.
+    /// [`Error::AliasTaken`]; [`Error::Store`]: it does not start, and is not added; [`Error::Lock`] and
+    /// [`Error::ImproperlyConfigured`] where the scheduler has a lock path.
     ///
     /// # Cancel safety
     /// Dropped before its end it adds nothing; a store that was starting is dropped.
@@ -70,12 +73,14 @@ impl Scheduler {
             return Err(Error::AliasTaken { kind: "a store", alias: alias.to_string() });
         }
         if shared.session().is_some() {
+            let locked = shared.lock_added_store(&alias)?;
             let ours = guarded(store.clone(), shared.setup().store_timeout);
             ours.start().await.map_err(|source| Error::Store { store: alias.clone(), source })?;
             tell_of_orphans(&*ours, &alias, shared.handlers()).await?;
             let terms = shared.terms(&alias, &*ours);
             shared.insert_store(alias.clone(), ours);
             shared.emit(&Event::new(EventMask::STORE_ADDED, shared.clock().now()).alias(&alias));
+            locked.keep();
             self.tell(Input::StoreAdded(alias.clone(), terms));
         }
         shared.setup().stores.insert(alias, store);
@@ -200,6 +205,7 @@ async fn close(
     _ = left.await;
     shared.leave(&alias, &*store).await;
     let closed = store.shutdown().await;
+    shared.locks.release(&alias);
     shared.leaving.stores().remove(&alias);
     shared.health.forget(&alias);
     shared.emit(&Event::new(EventMask::STORE_REMOVED, shared.clock().now()).alias(&alias));
@@ -224,7 +230,8 @@ async fn drain(shared: Arc<Shared>, alias: Arc<str>, executor: Arc<dyn Executor>
     // The sender lives in `shared`.
     drop(drained.await);
     if let Err(panic) = catching(|| executor.shutdown()) {
-        tracing::error!(target: "asyncz.executors", executor = &*alias, "the executor {panic}");
+        let message = format!("the executor {panic}");
+        shared.log_line(Level::ERROR, Target::Executor(&alias), &message, Line::default());
     }
     shared.emit(&Event::new(EventMask::EXECUTOR_REMOVED, shared.clock().now()).alias(&alias));
 }

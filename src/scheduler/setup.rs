@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::configuration::OwnKinds;
 use super::guarded::guarded;
+use super::lock::LockPath;
 use super::machine::Retention;
 use super::runtime::RunOn;
 use crate::Zone;
@@ -42,8 +44,13 @@ pub(super) struct Setup {
     pub(super) logger_name: Option<Arc<str>>,
     /// `None`: one made up.
     pub(super) identity: Option<Arc<str>>,
-    pub(super) startup_delay: Duration,
+    /// `None`: [as long as is usual](Self::startup_delay).
+    pub(super) startup_delay: Option<Duration>,
+    /// Where the stores' lock files are; `None`: they have none.
+    pub(super) lock_path: Option<LockPath>,
     pub(super) start_timeout: Option<Duration>,
+    /// Types of stores and executors that a configuration can name beside ours.
+    pub(super) own_kinds: OwnKinds,
     /// What was wrong in the configuration; told at start.
     pub(super) mistakes: Vec<String>,
 }
@@ -60,10 +67,30 @@ impl Setup {
         self.stores.entry("default".into()).or_insert_with(|| Arc::new(MemoryStore::new()));
         self.executors.entry("default".into()).or_insert_with(|| Arc::new(AsyncExecutor::new()));
     }
+
+    /// How long after its start the scheduler decides nothing. Where several processes start together, the one that gets a
+    /// lock a moment earlier need not be the one that stays.
+    pub(super) fn startup_delay(&self) -> Duration {
+        let usual = if self.lock_path.is_some() { DELAY_WITH_LOCKS } else { Duration::ZERO };
+        self.startup_delay.unwrap_or(usual)
+    }
+
+    /// What is wrong with the lock path, once it is known how many stores there are.
+    pub(super) fn lock_mistake(&self) -> Option<String> {
+        let path = self.lock_path.as_ref().filter(|path| !path.names_the_store() && self.stores.len() > 1)?;
+        let stores: Vec<_> = self.stores.keys().map(|alias| &**alias).collect();
+        Some(format!(
+            "lock_path `{}`: there are several stores ({}), and each needs a lock of its own: write `{{store}}` in the path",
+            path.written(),
+            stores.join(", ")
+        ))
+    }
 }
 
 /// Kubernetes kills after 30 s: what is left is for cancelling and aborting.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
+/// As in Asyncz.
+const DELAY_WITH_LOCKS: Duration = Duration::from_secs(1);
 const STORE_RETRY_INTERVAL: Duration = Duration::from_secs(10);
 /// Less than a lease lasts: a question that hangs must not cost it.
 const STORE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -92,8 +119,10 @@ impl Default for Setup {
             run_on: RunOn::default(),
             logger_name: None,
             identity: None,
-            startup_delay: Duration::ZERO,
+            startup_delay: None,
+            lock_path: None,
             start_timeout: None,
+            own_kinds: OwnKinds::default(),
             mistakes: Vec::new(),
         }
     }

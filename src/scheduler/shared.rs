@@ -12,6 +12,8 @@ use tokio::sync::watch;
 use super::State;
 use super::info::{Health, Session};
 use super::life::Life;
+use super::lines::ABOVE_DEBUG;
+use super::lock::Locks;
 use super::machine::{Machine, RunCounts, Terms};
 use super::mailbox::Mailbox;
 use super::parts::Leaving;
@@ -39,6 +41,7 @@ pub(crate) struct Shared {
     /// Held while stores and executors come or go, at start and shutdown, too.
     pub(super) parts: tokio::sync::Mutex<()>,
     pub(super) leaving: Leaving,
+    pub(super) locks: Locks,
     session: Mutex<Option<Session>>,
     stores: RwLock<BTreeMap<Arc<str>, Arc<dyn Store>>>,
     executors: RwLock<BTreeMap<Arc<str>, Arc<dyn Executor>>>,
@@ -136,6 +139,7 @@ impl Shared {
             health: Health::default(),
             parts: tokio::sync::Mutex::default(),
             leaving: Leaving::default(),
+            locks: Locks::default(),
             session: Mutex::default(),
             stores: RwLock::default(),
             executors: RwLock::default(),
@@ -402,8 +406,7 @@ impl Shared {
             self.health.note_failure(store, event.error.as_deref());
         }
         if self.heard_events().contains(event.kind) {
-            let logger_name = self.setup().logger_name.clone();
-            log(event, logger_name.as_deref());
+            self.log(event);
         }
         if self.bus.wants(event.kind) {
             self.bus.emit(event, &*self.clock());
@@ -412,9 +415,9 @@ impl Shared {
 
     /// The kinds of events that a listener or the log wants.
     pub(super) fn heard_events(&self) -> EventMask {
-        match tracing::enabled!(target: "asyncz.scheduler", tracing::Level::DEBUG) {
+        match self.logs_runs() {
             true => EventMask::all(),
-            false => LOGGED.union(self.bus.wanted()),
+            false => ABOVE_DEBUG.union(self.bus.wanted()),
         }
     }
 
@@ -426,6 +429,9 @@ impl Shared {
             counts: machine.counts(),
             next_wakeup: machine.poll_timeout(),
         };
+        if !now.deciding {
+            self.locks.release_at_end();
+        }
         self.progress.send_if_modified(|before| std::mem::replace(before, now) != now);
     }
 
@@ -457,53 +463,4 @@ fn host() -> Arc<str> {
         told.as_deref().map_or("unknown", str::trim).into()
     });
     HOST.clone()
-}
-
-/// The kinds that [`log`] tells above DEBUG.
-const LOGGED: EventMask = EventMask::TASK_RETRIED
-    .union(EventMask::TASK_ERROR)
-    .union(EventMask::TASK_LOST)
-    .union(EventMask::TASK_MISSED)
-    .union(EventMask::TASK_MAX_INSTANCES)
-    .union(EventMask::STORE_ERROR)
-    .union(EventMask::SCHEDULER_START)
-    .union(EventMask::SCHEDULER_SHUTDOWN)
-    .union(EventMask::SCHEDULER_PAUSED)
-    .union(EventMask::SCHEDULER_RESUMED);
-
-/// What is worth a line for people.
-fn log(event: &Event, scheduler: Option<&str>) {
-    let Event { kind, alias, task_id, count, error, .. } = event;
-    let (store, task) = (alias.as_deref(), task_id.as_ref().map(tracing::field::display));
-    let error = error.as_deref();
-    match *kind {
-        EventMask::TASK_RETRIED => {
-            tracing::warn!(target: "asyncz.scheduler", scheduler, store, task, error, "run failed, trying again");
-        }
-        EventMask::TASK_ERROR | EventMask::TASK_LOST => {
-            tracing::error!(target: "asyncz.scheduler", scheduler, store, task, error, "run failed");
-        }
-        EventMask::TASK_MISSED => {
-            tracing::warn!(target: "asyncz.scheduler", scheduler, store, task, count, error, "occurrence missed");
-        }
-        EventMask::TASK_MAX_INSTANCES => {
-            tracing::warn!(target: "asyncz.scheduler", scheduler, store, task, error, "occurrence skipped");
-        }
-        EventMask::STORE_ERROR => {
-            tracing::error!(target: "asyncz.stores", scheduler, store, error, "store failed, asking again later");
-        }
-        EventMask::SCHEDULER_START => {
-            tracing::info!(target: "asyncz.scheduler", scheduler, "scheduler started")
-        }
-        EventMask::SCHEDULER_SHUTDOWN => {
-            tracing::info!(target: "asyncz.scheduler", scheduler, "scheduler stopped")
-        }
-        EventMask::SCHEDULER_PAUSED => {
-            tracing::info!(target: "asyncz.scheduler", scheduler, "scheduler paused")
-        }
-        EventMask::SCHEDULER_RESUMED => {
-            tracing::info!(target: "asyncz.scheduler", scheduler, "scheduler resumed")
-        }
-        kind => tracing::debug!(target: "asyncz.scheduler", scheduler, store, task, error, ?kind),
-    }
 }

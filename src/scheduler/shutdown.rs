@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tracing::Level;
 
 use super::driver::Driver;
 use super::life::Shutdown;
@@ -10,8 +11,9 @@ use super::machine::{ABORT_GRACE, Input, plan_by_hand};
 use super::{Scheduler, State, startup};
 use crate::clock::RealDeadline;
 use crate::events::{Event, EventMask};
+use crate::log::{Line, Target};
 use crate::stores::{ClaimOutcome, Query};
-use crate::task::{Ended, Report, Run, TaskRecord};
+use crate::task::{Ended, Report, Run, TaskRecord, in_words};
 
 /// How a scheduler is to end; a later one is harder.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
@@ -153,7 +155,8 @@ async fn run_shutdown_tasks(driver: &mut Driver) {
         let tasks = match store.query(Query::All).await {
             Ok(found) => found.tasks,
             Err(error) => {
-                tracing::error!(target: "asyncz.stores", store = &*alias, %error, "no shutdown tasks to be had");
+                let line = Line { error: Some(&in_words(&error)), ..Line::default() };
+                shared.log_line(Level::ERROR, Target::Store(&alias), "no shutdown tasks to be had", line);
                 continue;
             }
         };

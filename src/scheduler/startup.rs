@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::runtime::Handle;
+use tracing::Level;
 
 use super::check::{Ended, Entry, Plan, prepare};
 use super::machine::plan_missed;
@@ -12,9 +13,10 @@ use super::shared::Shared;
 use crate::Error;
 use crate::clock::RealDeadline;
 use crate::events::{Event, EventMask};
+use crate::log::{Line, Target};
 use crate::panics::note_places;
 use crate::stores::{ClaimOutcome, Decision, Edit, EditOutcome, Query, Store, StoreError};
-use crate::task::{Handlers, Schedule, Task, TaskRecord};
+use crate::task::{Handlers, Schedule, Task, TaskRecord, in_words};
 
 /// What has started.
 pub(super) struct Started {
@@ -85,7 +87,8 @@ pub(super) async fn stop(shared: &Shared) {
     for (alias, store) in shared.stores() {
         shared.leave(&alias, &*store).await;
         if let Err(error) = store.shutdown().await {
-            tracing::error!(target: "asyncz.stores", store = &*alias, %error, "the store did not close well");
+            let line = Line { error: Some(&in_words(&error)), ..Line::default() };
+            shared.log_line(Level::ERROR, Target::Store(&alias), "the store did not close well", line);
         }
     }
     shared.pending().get_or_insert_default();
@@ -118,7 +121,13 @@ impl Shared {
             return;
         }
         if let Err(error) = self.beat(store, Duration::ZERO).await {
-            tracing::warn!(target: "asyncz.stores", store = &**alias, %error, "others will know later that this one left");
+            let line = Line { error: Some(&in_words(&error)), ..Line::default() };
+            self.log_line(
+                Level::WARN,
+                Target::Store(alias),
+                "others will know later that this one left",
+                line,
+            );
         }
     }
 }

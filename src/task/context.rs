@@ -102,8 +102,7 @@ impl Run {
         self.0.ticket
     }
 
-    #[cfg(feature = "process")]
-    pub(super) fn occurrence(&self) -> Occurrence {
+    pub(crate) fn occurrence(&self) -> Occurrence {
         self.0.occurrence
     }
 

@@ -8,7 +8,7 @@ mod drain;
 mod ending;
 pub(crate) mod fake;
 #[cfg(feature = "axum")]
-mod http;
+pub(crate) mod http;
 #[cfg(feature = "axum")]
 mod ours;
 #[cfg(feature = "axum")]

@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps too much fails, as it should")]
 
+mod configuration;
 mod executors;
 mod lifespan;
+#[cfg(all(feature = "lock", unix))]
+mod lock;
+mod logging;
 mod macros;
 mod scheduler;
 mod simulation;

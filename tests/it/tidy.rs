@@ -4,14 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may look into whom: a room, and the names at the crate's root that it may use.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     ("triggers", &["Error", "Zone", "triggers", "zone"]),
     // A handler can ask for the scheduler that runs it.
     ("task", &["Error", "Scheduler", "Trigger", "Zone", "clock", "triggers"]),
     ("stores", &["stores", "task"]),
-    ("executors", &["clock", "panics", "task"]),
+    ("executors", &["clock", "log", "panics", "task"]),
     ("events", &["clock", "executors", "panics", "task"]),
     ("scheduler/machine", &["Trigger", "clock", "events", "executors", "stores", "task", "triggers"]),
+    ("log.rs", &["task"]),
     ("lifespan", &["Error", "Scheduler", "SchedulerConfig", "Settings", "async_trait", "scheduler"]),
     ("testing/clock.rs", &["clock"]),
     ("testing/faulty_store.rs", &["clock", "stores", "task"]),

@@ -20,9 +20,12 @@
 pub mod cron;
 pub mod date;
 pub mod duration;
+mod nearest;
 pub mod zone;
 
 use std::fmt;
+
+pub use nearest::nearest;
 
 /// Why a text can't be read: names the field, quotes the wrong item, says what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Zone names, as the IANA database has them (those that chrono-tz 0.10 knows).
 
 use crate::SyntaxError;
+use crate::nearest::distance;
 
 /// All names, one a line, in byte order.
 const NAMES: &str = include_str!("zones.txt");
@@ -50,19 +51,4 @@ fn nearest(name: &str) -> Option<&'static str> {
         ranked.min_by_key(|(off, _)| *off).filter(|(off, _)| *off <= most).map(|(_, known)| known)
     };
     names().find(|known| plain(known) == wanted).or_else(by_city).or_else(by_distance)
-}
-
-/// The Levenshtein distance, in bytes.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let swap = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = swap.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
