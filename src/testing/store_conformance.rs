@@ -64,6 +64,15 @@
 /// | `results_come_back_as_they_were` | values and errors, 1 MB too |
 /// | `times_come_back_as_they_were` | to the microsecond, due times to the millisecond |
 /// | `what_is_written_outlives_a_restart` | of the store |
+/// | `the_history_comes_newest_first` | of all tasks and of each |
+/// | `the_history_is_found_by_what_is_asked` | task, status, run, scheduler |
+/// | `only_old_entries_that_are_over_are_removed` | in batches; runs that go on, and the watermark, stay |
+/// | `others_hear_of_changes` | within a second, or are told to ask as often |
+/// | `schedulers_share_tasks` | each is run by one of three, once |
+/// | `max_instances_counts_over_all_schedulers` | of three |
+/// | `a_scheduler_hears_of_anothers_task` | within a second, and runs it |
+/// | `a_run_is_cancelled_from_another_scheduler` | than the one that has it |
+/// | `a_scheduler_takes_over_from_a_dead_one` | ¹ as soon as its lease has lapsed |
 ///
 /// ¹ Nothing to show for a store that gives no [leases](crate::Store::lease).
 ///
@@ -91,7 +100,11 @@ macro_rules! __store_conformance {
             a_cancellation_ends_with_its_run an_id_is_taken_once an_edit_from_an_older_version_conflicts
             a_deletion_keeps_the_history edits_are_batched tasks_come_in_order strange_ids_are_kept_apart
             triggers_come_back_as_they_were tasks_come_back_as_they_were results_come_back_as_they_were
-            times_come_back_as_they_were what_is_written_outlives_a_restart
+            times_come_back_as_they_were what_is_written_outlives_a_restart the_history_comes_newest_first
+            the_history_is_found_by_what_is_asked only_old_entries_that_are_over_are_removed
+            others_hear_of_changes schedulers_share_tasks max_instances_counts_over_all_schedulers
+            a_scheduler_hears_of_anothers_task a_run_is_cancelled_from_another_scheduler
+            a_scheduler_takes_over_from_a_dead_one
         ] }
     };
     (@module $name:ident, $store:expr, [$($case:ident)*]) => {

@@ -2,11 +2,14 @@
 //!
 //! Each is named after its promise, takes what makes a new empty store, and panics where the promise is broken.
 
+mod changes;
 mod claims;
 mod due;
 mod edits;
 mod ends;
+mod history;
 mod leases;
+mod opened;
 mod records;
 mod takeovers;
 mod tested;
@@ -21,10 +24,12 @@ use tokio::runtime::Builder;
 use crate::Store;
 use tested::Tested;
 
+pub use changes::*;
 pub use claims::*;
 pub use due::*;
 pub use edits::*;
 pub use ends::*;
+pub use history::*;
 pub use leases::*;
 pub use records::*;
 pub use takeovers::*;
