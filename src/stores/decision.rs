@@ -195,7 +195,7 @@ pub struct Retry {
 
 impl Retry {
     /// As it waits for a place.
-    pub(crate) fn waiting(self) -> Waiting {
+    pub fn waiting(self) -> Waiting {
         Waiting { run: self.run, occurrence: self.occurrence, starts_at: self.starts_at }
     }
 }

@@ -11,12 +11,18 @@ use crate::task::{NodeId, RunId, RunRecord, RunStatus, TaskId};
 /// # let _ = failures;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RunFilter {
-    pub(crate) id: Option<RunId>,
-    pub(crate) task: Option<TaskId>,
-    pub(crate) statuses: Vec<RunStatus>,
-    pub(crate) open_of: Option<NodeId>,
-    pub(crate) limit: Option<usize>,
+    /// Only the entry of this run.
+    pub id: Option<RunId>,
+    /// Only entries of this task.
+    pub task: Option<TaskId>,
+    /// Only entries of these statuses; none given: of any.
+    pub statuses: Vec<RunStatus>,
+    /// Only runs that this scheduler has and that have not ended.
+    pub open_of: Option<NodeId>,
+    /// At most so many, the newest.
+    pub limit: Option<usize>,
 }
 
 impl RunFilter {
@@ -46,12 +52,13 @@ impl RunFilter {
         self
     }
 
-    pub(crate) fn run(id: RunId) -> Self {
+    /// The entry of one run.
+    pub fn run(id: RunId) -> Self {
         Self { id: Some(id), ..Self::default() }
     }
 
     /// The runs that a scheduler has and that have not ended.
-    pub(crate) fn open_of(node: NodeId) -> Self {
+    pub fn open_of(node: NodeId) -> Self {
         Self { open_of: Some(node), ..Self::default() }
     }
 

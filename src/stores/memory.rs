@@ -106,9 +106,10 @@ impl MemoryStore {
         self
     }
 
-    /// With a clock of its own.
+    /// With a clock of its own, for tests with schedulers whose clocks go otherwise.
     #[cfg(feature = "testing")]
-    pub(crate) fn with_clock(mut self, clock: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
         self.clock = Some(StoreClock(Box::new(clock)));
         self
     }
@@ -340,6 +341,7 @@ impl Kept {
         for decision in &claim.decisions {
             match decision.status {
                 RunStatus::Lost => {
+                    self.cancelled.remove(&decision.run);
                     let entry = self.close(number, decision.run);
                     if let Some(entry) = entry.and_then(|entry| self.history.at(entry, decision.run)) {
                         claim.write_loss(by, decision, entry);
@@ -431,11 +433,12 @@ impl Kept {
 
     /// Closes the runs of deleted tasks whose schedulers have lapsed.
     fn close_orphans(&mut self, by: NodeId, now: DateTime<Utc>) {
-        let Self { orphans, history, leases, .. } = self;
+        let Self { orphans, history, leases, cancelled, .. } = self;
         orphans.retain(|run, entry| {
             let Some(entry) = history.at(*entry, *run) else { return false };
             let has_lapsed = entry.node.is_some_and(|node| leases.lapsed_at(node, now).is_some());
             if has_lapsed {
+                cancelled.remove(run);
                 entry.status = RunStatus::Lost;
                 entry.node = Some(by);
                 entry.finished_at = Some(now);
