@@ -5,7 +5,6 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use serde_json::Value;
 
 use crate::clock::RealDeadline;
 use crate::stores::{
@@ -220,9 +219,9 @@ pub(super) fn task(id: &str, due: DateTime<Utc>) -> TaskRecord {
         name: HANDLER.into(),
         trigger: Arc::new(DateTrigger::at(due)),
         trigger_digest: 1,
-        args: Value::Null,
+        args: None,
         executor: "default".into(),
-        rules: rules(),
+        rules: rules().into(),
         release: 0,
     };
     let schedule = Schedule { version: 1_000, ..Schedule::new(Some(due), false) };
