@@ -1,6 +1,9 @@
 //! An axum server with tasks in two modules, which can be seen and steered over HTTP.
 //!
 //! `cargo run --example quickstart`, then do what it prints. `PORT` chooses another port than 3000.
+//!
+//! Its tasks are in memory. `cargo run --example quickstart --features sqlite -- --store sqlite://tasks.db` keeps them and their
+//! history in a file, for the next time and for other processes; likewise `postgres` and `mysql`.
 
 #![expect(clippy::print_stdout, reason = "it tells what to try")]
 
@@ -206,6 +209,28 @@ async fn visit(axum::extract::State(visits): axum::extract::State<Visits>) -> St
     format!("visit {}\n", visits.0.fetch_add(1, Ordering::Relaxed) + 1)
 }
 
+/// What stands behind `--store`.
+fn store_url() -> Result<Option<String>, String> {
+    let words: Vec<_> = std::env::args().skip(1).collect();
+    match &words[..] {
+        [] => Ok(None),
+        [word, url] if word == "--store" => Ok(Some(url.clone())),
+        _ => Err(format!("`{}` is not understood: write `--store sqlite://tasks.db`", words.join(" "))),
+    }
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+fn with_store(config: AsynczConfig, url: &str) -> Result<AsynczConfig, String> {
+    Ok(config.store("default", asyncz::SqlStore::new(url)))
+}
+
+#[cfg(not(any(feature = "sqlite", feature = "postgres", feature = "mysql")))]
+fn with_store(_: AsynczConfig, url: &str) -> Result<AsynczConfig, String> {
+    Err(format!(
+        "`--store {url}` needs a feature: write `--features sqlite`, `postgres` or `mysql` before the `--`"
+    ))
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port = std::env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
@@ -215,7 +240,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let state = AppState { visits: Visits::default() };
     let app =
         Router::new().route("/", axum::routing::get(visit)).merge(api::routes()).with_state(state.clone());
-    let config = AsynczConfig::new().state(state).expect_tasks(4);
+    let mut config = AsynczConfig::new().state(state).expect_tasks(4);
+    if let Some(url) = store_url()? {
+        config = with_store(config, &url)?;
+    }
 
     println!("Listening on {here}. Try:");
     println!("  curl {here}/tasks");

@@ -3,6 +3,7 @@
 //! `cargo run --example two_nodes --features sqlite`, or with a URL of another database behind `--`.
 
 #![expect(clippy::print_stdout, reason = "it shows what happens")]
+#![expect(clippy::disallowed_methods, reason = "it is about real processes in real time")]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

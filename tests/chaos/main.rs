@@ -8,6 +8,13 @@
 //! `--store NAME`: only this one of `sqlite`, `postgres`, `mysql`. `--nodes N`: how many processes (4). `--tasks N`: how many
 //! tasks (200). It ends with 1 where a promise was broken.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it is about real processes in real time, and people read what it says"
+)]
+
 mod checker;
 mod node;
 mod orchestra;

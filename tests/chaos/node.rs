@@ -58,7 +58,7 @@ async fn work(asyncz::Provide(diary): asyncz::Provide<Diary>, ctx: TaskContext) 
 /// How often a task is due, in whole seconds, by the release that declares it: a newer one has changed every fourth.
 pub(crate) fn period(task: usize, release: u64) -> u64 {
     let base = 1 + task as u64 % 4;
-    if task % 4 == 0 && release > 1 { base + 1 } else { base }
+    if task.is_multiple_of(4) && release > 1 { base + 1 } else { base }
 }
 
 /// The tasks that every process declares.

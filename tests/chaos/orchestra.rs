@@ -159,8 +159,7 @@ impl Orchestra<'_> {
         let away = Duration::from_millis(self.random.below(1_000));
         tokio::time::sleep(away).await;
         let next = self.start()?;
-        let mut before = std::mem::replace(&mut self.nodes[which], next);
-        tokio::task::spawn_blocking(move || before.wait());
+        await_end(std::mem::replace(&mut self.nodes[which], next));
         Ok(())
     }
 
@@ -178,9 +177,8 @@ impl Orchestra<'_> {
         for which in 0..self.nodes.len() {
             self.starts += 1;
             let next = self.launch(2, 0)?;
-            let mut before = std::mem::replace(&mut self.nodes[which], next);
-            signal("TERM", &before)?;
-            tokio::task::spawn_blocking(move || before.wait());
+            signal("TERM", &self.nodes[which])?;
+            await_end(std::mem::replace(&mut self.nodes[which], next));
         }
         Ok(())
     }
@@ -199,6 +197,11 @@ impl Orchestra<'_> {
         }
         Ok(())
     }
+}
+
+/// Whoever was started is waited for, or it stays among the processes as a zombie.
+fn await_end(mut node: Child) {
+    tokio::task::spawn_blocking(move || node.wait());
 }
 
 fn signal(name: &str, to: &Child) -> Result<()> {
