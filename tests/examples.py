@@ -46,6 +46,16 @@ class Examples(unittest.TestCase):
             self.assertRegex(answer.read().decode(), r"^\d+ ticks\n$")
         self.assertEqual(self.interrupt(program)[-2:], ["The scheduler has stopped.", "Stopped."])
 
+    def test_one_of_two_nodes_takes_over_from_the_other(self):
+        lines = self.lines("two_nodes")
+        killed = next(line for line in lines if line.endswith(" is killed.")).split()[0]
+        heir = next(line for line in lines if line.endswith(" has taken over.")).split()[0]
+        self.assertEqual({killed, heir}, {"anna", "bert"})
+        after = lines[lines.index(f"{killed} is killed.") :]
+        self.assertNotIn(f"{killed}: ", "".join(after))
+        self.assertGreaterEqual(after.count(f"{heir}: 20 runs in the last second"), 5)
+        self.assertEqual(after[-1], f"{heir}: the long run ends, attempt 2")
+
     def test_lifespan_echoes_counts_and_says_goodbye(self):
         program = self.start("lifespan")
         port = int(program.stdout.readline().rsplit(":", 1)[1])

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
 import unittest
 import urllib.error
@@ -17,9 +18,12 @@ BINARY = TARGET / "debug" / "examples" / "quickstart"
 
 class Quickstart(unittest.TestCase):
     def setUp(self):
+        self.start()
+
+    def start(self, *words):
         # Port 0 is a free one; the program tells which.
         environment = {**os.environ, "PORT": "0"}
-        self.server = subprocess.Popen([BINARY], env=environment, stdout=subprocess.PIPE, text=True)
+        self.server = subprocess.Popen([BINARY, *words], env=environment, stdout=subprocess.PIPE, text=True)
         self.addCleanup(self.server.stdout.close)
         self.addCleanup(self.server.wait)
         self.addCleanup(self.server.kill)
@@ -53,6 +57,20 @@ class Quickstart(unittest.TestCase):
         self.server.send_signal(number)
         self.assertEqual(self.server.wait(timeout=30), 0)
         self.assertTrue(self.server.stdout.read().endswith("Stopped.\n"))
+
+    def test_a_store_keeps_tasks_and_history_over_a_restart(self):
+        self.stop(signal.SIGTERM)
+        with tempfile.TemporaryDirectory() as folder:
+            store = ("--store", f"sqlite://{folder}/tasks.db")
+            self.start(*store)
+            self.eventually(lambda: len(self.runs("tick")) >= 2)
+            self.call("POST", "/tasks/tick/pause")
+            before = self.runs("tick")
+            self.stop(signal.SIGTERM)
+            self.start(*store)
+            self.assertEqual(self.tasks()["tick"]["state"], "paused")
+            self.assertEqual(self.runs("tick"), before)
+            self.stop(signal.SIGTERM)
 
     def test_declared_tasks_are_listed_in_words(self):
         tasks = self.tasks()

@@ -6,6 +6,7 @@ mod history;
 mod opening;
 mod place;
 mod plans;
+mod retention;
 mod sharing;
 mod unreadable;
 
