@@ -36,6 +36,17 @@ pub enum Error {
         id: String,
     },
 
+    /// The run is not its scheduler's any more: stop, and undo what can be undone.
+    #[error(
+        "run `{id}` of task `{task}` was taken over by another scheduler, as the lease of its own had lapsed"
+    )]
+    RunLost {
+        /// The run.
+        id: crate::task::RunId,
+        /// Its task.
+        task: crate::task::TaskId,
+    },
+
     /// The id is taken: choose another, or replace the task with `replace_existing(true)`.
     #[error("store `{store}` has a task `{id}` already: choose another id, or say `replace_existing(true)`")]
     ConflictId {

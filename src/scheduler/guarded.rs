@@ -111,6 +111,11 @@ impl Store for Guarded {
         self.within(self.store.count()).await
     }
 
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    fn as_sql(&self) -> Option<&crate::SqlStore> {
+        self.store.as_sql()
+    }
+
     fn type_name(&self) -> &'static str {
         self.store.type_name()
     }

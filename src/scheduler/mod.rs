@@ -13,6 +13,7 @@ mod configuration;
 mod driver;
 mod edit;
 mod guarded;
+mod holding;
 mod info;
 mod life;
 mod lines;

@@ -115,6 +115,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         self.query(Query::All).await.map(|found| found.tasks.len())
     }
 
+    /// The database that it is in: see [`TaskContext::complete_in`](crate::TaskContext::complete_in).
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    #[doc(hidden)]
+    fn as_sql(&self) -> Option<&SqlStore> {
+        None
+    }
+
     /// The name of its type, for people.
     fn type_name(&self) -> &'static str {
         std::any::type_name::<Self>()

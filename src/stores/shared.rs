@@ -78,6 +78,11 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).count().await
     }
 
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    fn as_sql(&self) -> Option<&super::SqlStore> {
+        (**self).as_sql()
+    }
+
     fn type_name(&self) -> &'static str {
         (**self).type_name()
     }

@@ -318,6 +318,11 @@ impl<S: Store> Store for FaultyStore<S> {
         self.call(StoreCall::Count, self.0.store.count()).await
     }
 
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    fn as_sql(&self) -> Option<&crate::stores::SqlStore> {
+        self.0.store.as_sql()
+    }
+
     fn type_name(&self) -> &'static str {
         "FaultyStore"
     }

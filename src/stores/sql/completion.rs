@@ -90,39 +90,12 @@ const COMPLETE: &str = "UPDATE {runs} SET status = 'succeeded', started_at = :st
      WHERE id = :run AND node = :node AND place IS NOT NULL AND status IN ('claimed', 'running')";
 
 impl SqlStore {
-    /// Completes a run in a transaction of its handler's, so that what the handler writes and that it is completed are
-    /// committed together or not at all: whatever happens, its effects are there once. The transaction is one in the
-    /// database that this store is in, and it is the store of the run's task.
-    ///
-    /// It is to be committed soon, as the task can't be changed meanwhile. What the handler does after the commit changes
-    /// nothing any more of how the run has ended; the place among its task's runs is free when the handler has returned.
-    ///
-    /// ```no_run
-    /// # use std::sync::Arc;
-    /// # use asyncz::{SqlStore, TaskContext};
-    /// # #[cfg(feature = "postgres")]
-    /// async fn pay(ctx: TaskContext, pool: asyncz::sqlx::PgPool, store: Arc<SqlStore>) -> Result<(), Box<dyn std::error::Error>> {
-    ///     let mut transaction = pool.begin().await?;
-    ///     asyncz::sqlx::query("UPDATE accounts SET paid = paid + 1").execute(&mut *transaction).await?;
-    ///     store.complete_in(&ctx, &mut transaction).await?;
-    ///     Ok(transaction.commit().await?)
-    /// }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Where the run is not its scheduler's any more, as the lease has lapsed and another has taken it over: then the
-    /// transaction is to be rolled back. Where the transaction is one of another kind of database.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, it may or may not have been written: roll back.
-    pub async fn complete_in<'a>(
+    /// Completes a run in a transaction of its handler's: see [`TaskContext::complete_in`].
+    pub(crate) async fn complete_in(
         &self,
         run: &TaskContext,
-        transaction: impl Into<OwnTransaction<'a>>,
+        mut transaction: OwnTransaction<'_>,
     ) -> Result<(), StoreError> {
-        let mut transaction = transaction.into();
         let writer = self.settings.writer()?;
         if writer.dialect != transaction.dialect() {
             return Err(StoreError::new(format!(

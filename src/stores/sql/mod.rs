@@ -220,6 +220,10 @@ fn is_transient(error: &StoreError) -> bool {
 
 #[async_trait]
 impl Store for SqlStore {
+    fn as_sql(&self) -> Option<&SqlStore> {
+        Some(self)
+    }
+
     async fn start(&self) -> Result<(), StoreError> {
         self.attempt("be opened", |_| async { Ok::<_, StoreError>(()) }).await
     }

@@ -112,6 +112,37 @@ async fn a_run_that_was_taken_over_is_not_completed_by_who_had_it() {
 }
 
 #[tokio::test]
+async fn a_handler_can_ask_whether_its_run_is_still_its_own() {
+    let shared = Shared::new();
+    let notes = Notes::default();
+    let told = notes.clone();
+    let ask = move |ctx: TaskContext| {
+        let told = told.clone();
+        async move {
+            for _ in 0..2 {
+                let said = ctx.heartbeat().await;
+                told.add(said.map_or_else(|error| error.to_string(), |()| "its own".to_owned()));
+                ctx.sleep(seconds(60)).await;
+            }
+        }
+    };
+    let task = Task::from_fn("long", ask).id("t").every(seconds(3_600)).replace_existing(true);
+    let (far, line) = shared.start_far([task]).await;
+    let near = shared.start("near", [Task::from_fn("long", nothing).id("other").every(seconds(9_000))]).await;
+    near.pause().await.unwrap();
+    shared.clock.advance(seconds(3_600)).await;
+    assert_eq!(notes.all(), ["its own"]);
+    near.resume().await.unwrap();
+    line.inject(Fault::error("cut off").on(StoreCall::Renew));
+
+    shared.clock.advance(seconds(61)).await;
+
+    let told = notes.all().pop().unwrap();
+    assert!(told.contains("of task `t` was taken over by another scheduler"), "{told}");
+    drop(far);
+}
+
+#[tokio::test]
 async fn a_run_that_abandons_is_lost_with_its_scheduler_and_counts_no_more() {
     let shared = Shared::new();
     let task = || long("t").recover(Recover::Abandon);

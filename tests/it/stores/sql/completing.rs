@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use asyncz::sqlx::{self, Connection, Executor};
-use asyncz::stores::SqlStore;
 use asyncz::{RunStatus, Scheduler, Task, TaskContext};
 
 use super::{Place, on_each_database};
@@ -28,14 +27,14 @@ enum Ending {
 }
 
 /// Counts a payment and completes the run, in one transaction.
-async fn pay(place: &Place, store: &SqlStore, ctx: &TaskContext, ending: Ending) -> Result<(), String> {
+async fn pay(place: &Place, ctx: &TaskContext, ending: Ending) -> Result<(), String> {
     macro_rules! within {
         ($connection:ty) => {{
             let mut connection = <$connection>::connect(&place.url).await.unwrap();
             let mut transaction = connection.begin().await.unwrap();
             let pay = format!("UPDATE {}accounts SET paid = paid + 1", place.prefix);
             transaction.execute(&*pay).await.unwrap();
-            store.complete_in(ctx, &mut transaction).await.map_err(|error| error.to_string())?;
+            ctx.complete_in(&mut transaction).await.map_err(|error| error.to_string())?;
             if ending == Ending::RollsBack {
                 transaction.rollback().await.unwrap();
                 return Err("no money".to_owned());
@@ -60,15 +59,15 @@ async fn paying(
     ending: Ending,
     notes: &Notes,
 ) -> Scheduler {
-    let store = Arc::new(place.store().lease(seconds(30)));
-    let (place, handlers, heard) = (place.clone(), store.clone(), notes.clone());
+    let store = place.store().lease(seconds(30));
+    let (place, heard) = (place.clone(), notes.clone());
     let handler = move |ctx: TaskContext| {
-        let (place, store, notes) = (place.clone(), handlers.clone(), heard.clone());
+        let (place, notes) = (place.clone(), heard.clone());
         async move {
             if ending == Ending::WaitsFirst {
                 ctx.sleep(seconds(120)).await;
             }
-            let paid = pay(&place, &store, &ctx, ending).await;
+            let paid = pay(&place, &ctx, ending).await;
             notes.add(format!("{} {paid:?}", ctx.attempt()));
             if ending == Ending::CommitsAndStays {
                 ctx.sleep(seconds(100_000)).await;
@@ -140,7 +139,7 @@ async fn a_run_that_was_taken_over_cant_be_completed(place: Place) {
 
     assert_eq!(paid(&place).await, Some(0));
     let notes = notes.all();
-    assert!(notes.len() == 1 && notes[0].contains("is not this scheduler's any more"), "{notes:?}");
+    assert!(notes.len() == 1 && notes[0].contains("was taken over by another scheduler"), "{notes:?}");
     scheduler.shutdown(asyncz::Shutdown::Now).await.unwrap();
 }
 
