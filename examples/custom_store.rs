@@ -10,14 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use asyncz::chrono::{DateTime, Utc};
+use asyncz::chrono::{DateTime, TimeDelta, Utc};
 use asyncz::stores::{
     Beat, Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Found, LapsedRun, NextDue,
     NodeRecord, Prune, Query, Renewal, RunFilter, Then,
 };
 use asyncz::{
-    AsynczConfig, Handlers, NodeId, RunId, RunRecord, RunStatus, Store, StoreError, Task, TaskContext,
-    TaskId, TaskRecord, async_trait,
+    AsynczConfig, Clock, Handlers, NodeId, RunId, RunRecord, RunStatus, Store, StoreError, SystemClock, Task,
+    TaskContext, TaskId, TaskRecord, async_trait,
 };
 
 /// Tasks, their history, and who shares them.
@@ -299,7 +299,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let task = Task::from_fn("greet", greet).id("often").every(Duration::from_millis(200));
     let scheduler = AsynczConfig::new().store("default", shelf.clone()).task(task).scheduler();
     scheduler.start().await?;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    SystemClock.sleep_until(SystemClock.now() + TimeDelta::seconds(1)).await;
     scheduler.stop().await?;
     println!("{} runs are in the history", shelf.runs(&RunFilter::new()).await?.len());
     Ok(())

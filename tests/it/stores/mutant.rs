@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use asyncz::chrono::{DateTime, SubsecRound, Utc};
+use asyncz::chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use asyncz::stores::{
     Beat, ChangeListener, Changes, Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Found,
     NextDue, Prune, Query, Renewal, Then,
@@ -212,7 +212,7 @@ impl Mutant {
 
 /// Long enough for somebody to look.
 async fn pause() {
-    tokio::time::sleep(Duration::from_millis(2)).await;
+    SystemClock.sleep_until(SystemClock.now() + TimeDelta::milliseconds(2)).await;
 }
 
 /// A task as it is after a claim.
