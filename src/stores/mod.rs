@@ -48,6 +48,9 @@ pub use sql::{OwnTransaction, SqlStore};
 /// - **calls are batched**: one call serves many tasks, and each outcome stands at its request's place;
 /// - **changes are told** to the schedulers that have not made them;
 /// - **a record that can't be read stops nobody**: its neighbours are served, it is told of, and it is kept.
+///
+/// With feature `testing`, `asyncz::testing::store_conformance!` holds a store of your own to them; `examples/custom_store.rs`
+/// is one that passes.
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Makes the store ready; called once before all else. It may be called again after [`shutdown`](Store::shutdown).

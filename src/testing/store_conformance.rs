@@ -3,13 +3,17 @@
 /// Tests a [`Store`](crate::Store) by our own suite: a module of `#[test]`s, one for each promise, named after it.
 ///
 /// The first word names the module; then comes an expression for a new store, which may await. It is made anew for each test
-/// and must give an empty store: one in memory, in a file of its own, or under a name of its own in a database.
+/// and must give an empty store: one in memory, in a file of its own, or under a name of its own in a database. Each test starts
+/// the store on a runtime with several threads, and shuts it down.
 ///
 /// ```
 /// use asyncz::MemoryStore;
 ///
 /// asyncz::testing::store_conformance!(memory, MemoryStore::new());
 /// ```
+///
+/// What goes with the process gives no leases, and has nothing to show in the tests marked ¹; what has no clock of its own has
+/// nothing to show in those of the store's clock; what removes old entries by itself need not in the one of old entries.
 ///
 /// | test | what it shows |
 /// |---|---|
@@ -73,8 +77,6 @@
 /// | `a_scheduler_hears_of_anothers_task` | within a second, and runs it |
 /// | `a_run_is_cancelled_from_another_scheduler` | than the one that has it |
 /// | `a_scheduler_takes_over_from_a_dead_one` | ¹ as soon as its lease has lapsed |
-///
-/// ¹ Nothing to show for a store that gives no [leases](crate::Store::lease).
 ///
 /// They run against the real clock, and each fails after 20 s at most.
 #[doc(hidden)]

@@ -92,7 +92,8 @@ impl Writer {
 
     /// Writes a statement. In its template stand `{tasks}` and the other tables, `{prefix}`, `{now}` for the time, which is the
     /// value `now` where the database has no clock, `{batch}` for the rows, `{lock}` where rows read are to be locked,
-    /// `{by_place}` and `{by_due}` behind a table for the index to go by, and values as `:name`. `{runnable}` says that `handler` is in the batch.
+    /// `{by_place}` and `{by_due}` behind a table for the index to go by, and values as `:name`. `{runnable}` says that `handler` is in the batch,
+    /// `{by_id}` that the task `t` has the id `b_id` of the batch, and `{is_task}` that it has the id `:task`.
     pub(super) fn write(&self, template: &str, values: Values<'_>, batch: Option<&Batch<'_>>) -> Text {
         let mut text = Text { sql: String::with_capacity(template.len() * 2), slots: Vec::new() };
         let mut rest = template;
@@ -128,6 +129,19 @@ impl Writer {
                 write!(text.sql, "FORCE INDEX ({}{index})", self.names.prefix).expect("as below");
             }
             "by_place" | "by_due" => {}
+            "by_id" if self.dialect == Dialect::MySql => {
+                text.sql.push_str("t.id_digest = UNHEX(SHA2(b_id, 256))");
+            }
+            "by_id" => text.sql.push_str("t.id = b_id"),
+            "is_task" if self.dialect == Dialect::MySql => {
+                text.sql.push_str("t.id_digest = UNHEX(SHA2(");
+                self.write_value(text, "task", values);
+                text.sql.push_str(", 256))");
+            }
+            "is_task" => {
+                text.sql.push_str("t.id = ");
+                self.write_value(text, "task", values);
+            }
             "now" => match self.dialect.clock().filter(|_| self.server_clock) {
                 Some(clock) => text.sql.push_str(clock),
                 None => self.write_value(text, "now", values),
@@ -178,7 +192,7 @@ impl Writer {
                 text.sql.push_str(", '$[*]' COLUMNS (");
                 for (at, (name, kind)) in batch.columns.iter().enumerate() {
                     text.sql.push_str(if at > 0 { ", " } else { "" });
-                    let sql_type = if *kind == Kind::Int { "BIGINT" } else { "LONGTEXT" };
+                    let sql_type = if *kind == Kind::Int { "BIGINT" } else { MYSQL_TEXT };
                     write!(text.sql, "{name} {sql_type} PATH '$.{name}'").expect("as above");
                 }
                 text.sql.push_str(")) AS u");
@@ -242,6 +256,9 @@ impl Writer {
         }
     }
 }
+
+/// As in the tables. Else it is the default of the database, which may know fewer characters, and puts ? for others.
+const MYSQL_TEXT: &str = "LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
 
 fn names(columns: Columns) -> String {
     columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")

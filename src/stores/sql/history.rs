@@ -29,7 +29,7 @@ impl SqlStore {
         if let Some(task) = &filter.task {
             // By the key, so that the index of the task's entries gives them in order.
             let id = [("task", task.as_str().into())];
-            let found = database.read("SELECT task_key FROM {tasks} WHERE id = :task", &id).await?;
+            let found = database.read("SELECT task_key FROM {tasks} AS t WHERE {is_task}", &id).await?;
             let Some(row) = found.first() else { return Ok(Vec::new()) };
             sql += OF_TASK;
             values.push(("task", row.number(0)?.into()));

@@ -134,7 +134,7 @@ impl SqlStore {
             Batch::of(IDS, ids.iter().map(|id| id.as_str())).parts(database.writer.dialect.most_rows())
         {
             let sql = format!(
-                "SELECT {TASK} FROM {{batch}} AS b JOIN {{tasks}} AS t ON t.id = b_id WHERE t.deleted = 0"
+                "SELECT {TASK} FROM {{batch}} AS b JOIN {{tasks}} AS t ON {{by_id}} WHERE t.deleted = 0"
             );
             let rows = database.read_batch(&sql, &[], Some(&part)).await?;
             let records = self.records(database, read_tasks(&rows)?).await?;
@@ -155,12 +155,15 @@ impl SqlStore {
             }
             Query::Orphans { handlers, limit } => self.orphans(database, handlers, *limit, &readable).await?,
             Query::All => {
-                let sql =
-                    format!("SELECT {TASK} FROM {{tasks}} AS t WHERE deleted = 0{readable} ORDER BY id");
+                let sql = format!("SELECT {TASK} FROM {{tasks}} AS t WHERE deleted = 0{readable}");
                 database.read(&sql, &[]).await?
             }
         };
         let mut found = self.records(database, read_tasks(&rows)?).await?;
+        if matches!(query, Query::All) {
+            // Databases have their own ideas of an order.
+            found.tasks.sort_unstable_by(|a, b| a.id().cmp(b.id()));
+        }
         found.now = match (query, rows.first()) {
             (Query::Due { .. }, Some(row)) if database.writer.has_clock() => {
                 Some(rows::instant(row.number(TASK_COLUMNS)?)?)
@@ -321,8 +324,7 @@ async fn insert_by_steps(
     batch: Batch<'static>,
 ) -> Result<Done, StoreError> {
     let ids = || Batch::of(IDS, written.iter().map(|(task, _)| task.id().as_str()));
-    let find =
-        "SELECT t.task_key, t.id, t.deleted FROM {batch} AS b JOIN {tasks} AS t ON t.id = b_id FOR UPDATE";
+    let find = "SELECT t.task_key, t.id, t.deleted FROM {batch} AS b JOIN {tasks} AS t ON {by_id} FOR UPDATE";
     let known = step.fetch_batch(find, &[], ids()).await?;
     let taken: HashSet<String> = known
         .iter()
@@ -338,7 +340,7 @@ async fn insert_by_steps(
             None => new.cells.extend_from_slice(row),
         }
     }
-    let revive = step.writer.update("tasks", &format!("{}, deleted = 0", set()), "t.id = b_id", "");
+    let revive = step.writer.update("tasks", &format!("{}, deleted = 0", set()), "{by_id}", "");
     step.run_batch(&revive, &[], revived).await?;
     let sql = format!("INSERT INTO {{tasks}} (id, {INTO}) SELECT b_id, {FROM} FROM {{batch}} AS b");
     step.run_batch(&sql, &[], new).await?;
@@ -365,7 +367,7 @@ async fn note_handlers(step: &mut Step<'_>, written: &[Written<'_>]) -> Result<(
 
 async fn replace(step: &mut Step<'_>, written: &[Written<'_>]) -> Result<Done, StoreError> {
     note_handlers(step, written).await?;
-    let on = "t.id = b_id AND t.version = b_was AND t.deleted = 0";
+    let on = "{by_id} AND t.version = b_was AND t.deleted = 0";
     let rows = step.change("tasks", &set(), on, "task_key, id", &[], batch(written)?).await?;
     Ok(done(&rows)?)
 }
@@ -374,7 +376,7 @@ async fn replace(step: &mut Step<'_>, written: &[Written<'_>]) -> Result<Done, S
 async fn there(step: &mut Step<'_>, group: &[Edit], done: &Done) -> Result<HashSet<String>, sqlx::Error> {
     let missed: Vec<_> =
         group.iter().map(|edit| kin(edit).1.as_str()).filter(|id| !done.contains_key(*id)).collect();
-    let sql = "SELECT t.id FROM {batch} AS b JOIN {tasks} AS t ON t.id = b_id WHERE t.deleted = 0";
+    let sql = "SELECT t.id FROM {batch} AS b JOIN {tasks} AS t ON {by_id} WHERE t.deleted = 0";
     let rows = step.fetch_batch(sql, &[], Batch::of(IDS, missed)).await?;
     rows.iter().map(|row| row.string(0)).collect()
 }
@@ -383,8 +385,7 @@ async fn there(step: &mut Step<'_>, group: &[Edit], done: &Done) -> Result<HashS
 async fn delete(step: &mut Step<'_>, group: &[Edit]) -> Result<Done, StoreError> {
     let ids = Batch::of(IDS, group.iter().map(|edit| kin(edit).1.as_str()));
     let set = "deleted = 1, due_at = NULL, waiting = NULL, running = 0, envelope = ''";
-    let deleted =
-        step.change("tasks", set, "t.id = b_id AND t.deleted = 0", "task_key, id", &[], ids).await?;
+    let deleted = step.change("tasks", set, "{by_id} AND t.deleted = 0", "task_key, id", &[], ids).await?;
     let deleted = done(&deleted)?;
     let mut keys: Vec<i64> = deleted.values().copied().collect();
     keys.sort_unstable();

@@ -120,7 +120,7 @@ pub fn max_instances_counts_over_all_schedulers<S: Store>(new: impl AsyncFnOnce(
                 let (at_once, most) = (at_once.clone(), most.clone());
                 async move {
                     most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                    RealDeadline::after(Duration::from_millis(30)).passed().await;
+                    RealDeadline::after(Duration::from_millis(100)).passed().await;
                     at_once.fetch_sub(1, Ordering::SeqCst);
                 }
             })
@@ -144,6 +144,8 @@ pub fn a_scheduler_hears_of_anothers_task<S: Store>(new: impl AsyncFnOnce() -> S
     run(new, async |tested| {
         let hears = scheduler(tested, Task::from_fn("hears", || ())).await;
         let other = scheduler(tested, Task::from_fn("another", || ())).await;
+        // They have looked at all there is, and wait.
+        RealDeadline::after(Duration::from_millis(500)).passed().await;
         let put = SystemClock.now();
         let due = tested.now().await;
         tested.add([defined(task("task", due), |definition| definition.handler = "hears".into())]).await;

@@ -190,7 +190,7 @@ pub fn results_come_back_as_they_were<S: Store>(new: impl AsyncFnOnce() -> S) {
             ended.end.value = Some(value);
             tested.finish_one(by, &ended).await;
             let read = tested.run(ended.run).await;
-            assert!(read.value == ended.end.value, "value {n} comes back as it was");
+            assert!(read.value == ended.end.value, "value {n} comes back as it was: {}", short(&read.value));
             assert_eq!(read.error, None, "it has no error");
         }
         for (n, error) in ["", "é\u{1f680} ' \" ` \\ \n\t", &"1 MB ".repeat(200_000)].into_iter().enumerate()
@@ -202,7 +202,7 @@ pub fn results_come_back_as_they_were<S: Store>(new: impl AsyncFnOnce() -> S) {
             ended.end.error = Some(error.to_owned());
             tested.finish_one(by, &ended).await;
             let read = tested.run(ended.run).await;
-            assert!(read.error == ended.end.error, "error {n} comes back as it was");
+            assert!(read.error == ended.end.error, "error {n} comes back as it was: {}", short(&read.error));
             assert_eq!(read.value, None, "it has no value");
         }
         // Some databases can't keep it, but a handler's error may have it.
@@ -217,6 +217,11 @@ pub fn results_come_back_as_they_were<S: Store>(new: impl AsyncFnOnce() -> S) {
             "a NUL in an error does not lose it"
         );
     });
+}
+
+/// The beginning of what may be large.
+fn short(what: &impl std::fmt::Debug) -> String {
+    format!("{what:?}").chars().take(300).collect()
 }
 
 /// Times of runs come back to the microsecond, those of schedules to the millisecond.

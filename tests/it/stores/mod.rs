@@ -1,5 +1,7 @@
 //! What is kept, and where: what every store promises, kept by ours.
 
+mod broken;
 mod conformance;
+mod mutant;
 #[cfg(all(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 mod sql;

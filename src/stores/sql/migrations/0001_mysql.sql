@@ -1,7 +1,10 @@
 -- Times are microseconds since 1970, in UTC.
 CREATE TABLE IF NOT EXISTS {tasks} (
     task_key BIGINT PRIMARY KEY AUTO_INCREMENT,
-    id VARCHAR(700) NOT NULL UNIQUE,
+    id LONGTEXT NOT NULL,
+    -- Ids are told apart by it: a collation that MySQL and MariaDB have in common takes no heed of spaces at the end, and an
+    -- index has no room for long ones.
+    id_digest BINARY(32) AS (UNHEX(SHA2(id, 256))) STORED UNIQUE,
     handler VARCHAR(700) NOT NULL,
     envelope LONGTEXT NOT NULL,
     edited BIGINT NOT NULL,

@@ -1,6 +1,7 @@
 //! `SqlStore` on real databases: SQLite, and the servers that `tests/servers` starts.
 
 mod completing;
+mod conformance;
 mod cut;
 mod history;
 mod opening;
