@@ -171,7 +171,7 @@ impl Driver {
     /// The store's clock decides: one far from ours makes what is seen here look early or late.
     fn warn_of_skew(&self, store: &Arc<str>, told: Option<DateTime<Utc>>) {
         let Some(skew) = told.map(|told| told - self.clock.now()) else { return };
-        if skew.abs() > MOST_SKEW {
+        if self.shared.health.note_skew(store, skew.abs() > MOST_SKEW) {
             let ahead = skew.num_milliseconds();
             let message = format!("the store's clock is {ahead} ms ahead of ours: set one of them");
             self.shared.log_line(Level::WARN, Target::Store(store), &message, Line::default());

@@ -182,6 +182,8 @@ struct Standing {
     tasks: Option<usize>,
     error: Option<String>,
     nodes: Vec<NodeRecord>,
+    /// Its clock is not ours.
+    is_skewed: bool,
     /// It is being asked for the number of its tasks.
     is_asked: bool,
 }
@@ -191,6 +193,13 @@ impl Health {
     pub(super) fn note_failure(&self, alias: &Arc<str>, error: Option<&str>) {
         self.standings().entry(alias.clone()).or_default().error = error.map(str::to_owned);
         self.has_failures.store(true, Ordering::Release);
+    }
+
+    /// Notes whether a store's clock is far from ours; answers whether that is news, and bad ones.
+    pub(super) fn note_skew(&self, alias: &Arc<str>, is_skewed: bool) -> bool {
+        let was_skewed =
+            std::mem::replace(&mut self.standings().entry(alias.clone()).or_default().is_skewed, is_skewed);
+        is_skewed && !was_skewed
     }
 
     /// Notes who shares a store.
