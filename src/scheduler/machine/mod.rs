@@ -188,13 +188,17 @@ impl Machine {
 
     /// The next thing to do.
     pub(crate) fn poll_action(&mut self) -> Option<Action> {
-        // Ends wait until everything that was heard is heard, so that many go in one question.
-        if self.actions.is_empty() {
-            for (store, desk) in &mut self.desks {
-                if let Some(ends) = desk.start_finishing() {
-                    self.actions.push_back(Action::Ask(store.clone(), Question::Finish(ends)));
-                }
+        // Ends wait until everything that was heard is heard, so that many go in one question. But while more and more is due
+        // there is no such moment, and what has ended would take its task's place from what is due next.
+        let has_nothing_else = self.actions.is_empty();
+        for (store, desk) in &mut self.desks {
+            if (has_nothing_else || desk.ends.len() >= BATCH)
+                && let Some(ends) = desk.start_finishing()
+            {
+                self.actions.push_back(Action::Ask(store.clone(), Question::Finish(ends)));
             }
+        }
+        if has_nothing_else {
             self.let_leave();
         }
         self.actions.pop_front()
