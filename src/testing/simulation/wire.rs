@@ -191,6 +191,10 @@ impl Store for Wire {
         self.store.lease()
     }
 
+    fn batch(&self) -> usize {
+        self.store.batch()
+    }
+
     async fn put(&self, edits: &[Edit]) -> Result<Vec<EditOutcome>, StoreError> {
         let put = async {
             let outcomes = self.store.put(edits).await?;
