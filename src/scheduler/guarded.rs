@@ -63,6 +63,10 @@ impl Store for Guarded {
         self.store.lease()
     }
 
+    fn batch(&self) -> usize {
+        self.store.batch()
+    }
+
     async fn put(&self, edits: &[Edit]) -> Result<Vec<EditOutcome>, StoreError> {
         self.within(self.store.put(edits)).await
     }

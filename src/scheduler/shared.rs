@@ -240,7 +240,7 @@ impl Shared {
             Changes::Told => None,
             Changes::Ask(time) => Some(time),
         };
-        Terms { lease: store.lease(), ask_every }
+        Terms { lease: store.lease(), ask_every, batch: store.batch() }
     }
 
     /// An id for a run that is not the machine's.

@@ -71,6 +71,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         Some(LEASE)
     }
 
+    /// How many due tasks a scheduler asks for at a time: the first of a herd run while the next are being decided. Default: 200.
+    /// One that answers at once had better say more: each batch wakes the workers.
+    fn batch(&self) -> usize {
+        BATCH
+    }
+
     /// Adds, replaces and deletes tasks.
     async fn put(&self, edits: &[Edit]) -> Result<Vec<EditOutcome>, StoreError>;
 
@@ -133,6 +139,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
 /// See [`Store::lease`].
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
+/// See [`Store::batch`].
+const BATCH: usize = 200;
 /// See [`Store::changes`].
 const ASK: Duration = Duration::from_secs(1);
 

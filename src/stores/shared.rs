@@ -30,6 +30,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).lease()
     }
 
+    fn batch(&self) -> usize {
+        (**self).batch()
+    }
+
     async fn put(&self, edits: &[Edit]) -> Result<Vec<EditOutcome>, StoreError> {
         (**self).put(edits).await
     }

@@ -270,6 +270,10 @@ impl<S: Store> Store for FaultyStore<S> {
         self.0.store.lease()
     }
 
+    fn batch(&self) -> usize {
+        self.0.store.batch()
+    }
+
     async fn put(&self, edits: &[Edit]) -> Result<Vec<EditOutcome>, StoreError> {
         self.call(StoreCall::Put, self.0.store.put(edits)).await
     }

@@ -15,6 +15,8 @@ pub(crate) struct Terms {
     pub(crate) lease: Option<Duration>,
     /// How often it is to be asked what others have changed; `None`: it tells.
     pub(crate) ask_every: Option<Duration>,
+    /// How many due tasks one question asks for.
+    pub(crate) batch: usize,
 }
 
 /// One store's cycle, and the ends of its runs.
@@ -24,6 +26,8 @@ pub(super) struct Desk {
     pub(super) lease: Lease,
     /// How far the store's clock is ahead of ours; `None`: it has none, or has not told yet.
     pub(super) skew: Option<TimeDelta>,
+    /// How many due tasks one question asks for.
+    pub(super) batch: usize,
     ask_every: Option<Duration>,
     ask_at: Option<DateTime<Utc>>,
     /// When old entries are removed next.
@@ -89,6 +93,7 @@ impl Desk {
     pub(super) fn new(terms: Terms, now: DateTime<Utc>) -> Self {
         Self {
             lease: Lease::new(terms.lease, now),
+            batch: terms.batch.max(1),
             ask_every: terms.ask_every,
             ask_at: terms.ask_every.map(|time| after(now, time)),
             prune_at: terms.lease.map(|_| after(now, PRUNE_EVERY)),

@@ -43,10 +43,54 @@ impl Due {
             _ => return Self { last: first, before: Vec::new(), earlier: None, next: second },
         }
         let most = if rules.coalesce { 1 } else { rules.max_catch_up as usize };
+        Self::walk(trigger, (first, second), now, most, rules.max_catch_up)
+            .unwrap_or_else(|| Self::find_from_the_end(trigger, first, now, most, rules.max_catch_up))
+    }
+
+    /// What is due, instant by instant; `None` where more than `counted` came before the `most` latest.
+    ///
+    /// A scheduler that is a little behind finds a few instants due of each task. Were they dear, it would never come after.
+    fn walk(
+        trigger: &dyn Trigger,
+        (first, second): (DateTime<Utc>, Option<DateTime<Utc>>),
+        now: DateTime<Utc>,
+        most: usize,
+        counted: u32,
+    ) -> Option<Self> {
+        let mut found = VecDeque::from([first]);
+        let mut earlier: Option<Earlier> = None;
+        let mut next = second;
+        while let Some(instant) = next.filter(|instant| *instant <= now) {
+            if found.len() == most
+                && let Some(last) = found.pop_front()
+            {
+                let at_least = earlier.map_or(0, |earlier| earlier.count.at_least);
+                if at_least == counted {
+                    return None;
+                }
+                earlier = Some(Earlier { last, count: Count { at_least: at_least + 1, more: false } });
+            }
+            found.push_back(instant);
+            next = trigger.next_after(instant);
+        }
+        let last = found.pop_back().unwrap_or(first);
+        Some(Self { last, before: found.into(), earlier, next })
+    }
+
+    /// What is due where so much is that not all of it is counted.
+    fn find_from_the_end(
+        trigger: &dyn Trigger,
+        first: DateTime<Utc>,
+        now: DateTime<Utc>,
+        most: usize,
+        counted: u32,
+    ) -> Self {
         let (mut before, next) = latest(trigger, first, now, most);
-        let earlier = count_before(trigger, first, before[0], rules.max_catch_up);
+        let just_before = before[0] - TimeDelta::nanoseconds(1);
+        let (earlier, _) = latest(trigger, first, just_before, 1);
+        let earlier = Earlier { last: earlier[0], count: Count { at_least: counted, more: true } };
         let last = before.pop().unwrap_or(first);
-        Self { last, before, earlier, next }
+        Self { last, before, earlier: Some(earlier), next }
     }
 }
 
@@ -80,36 +124,4 @@ fn latest(
         }
         reach = reach * 2;
     }
-}
-
-/// How many instants lie in `first..end`, counted up to `most`.
-fn count_before(
-    trigger: &dyn Trigger,
-    first: DateTime<Utc>,
-    end: DateTime<Utc>,
-    most: u32,
-) -> Option<Earlier> {
-    let mut instant = first;
-    let mut at_least = 0;
-    while instant < end {
-        if at_least == most {
-            return Some(Earlier {
-                last: last_before(trigger, first, end),
-                count: Count { at_least, more: true },
-            });
-        }
-        at_least += 1;
-        match trigger.next_after(instant) {
-            Some(next) if next < end => instant = next,
-            _ => return Some(Earlier { last: instant, count: Count { at_least, more: false } }),
-        }
-    }
-    None
-}
-
-/// The latest instant in `first..end`.
-fn last_before(trigger: &dyn Trigger, first: DateTime<Utc>, end: DateTime<Utc>) -> DateTime<Utc> {
-    let just_before = end - TimeDelta::nanoseconds(1);
-    let (found, _) = latest(trigger, first, just_before, 1);
-    found[0]
 }

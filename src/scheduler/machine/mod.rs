@@ -48,9 +48,6 @@ use desk::{Desk, StartTerms};
 use running::{Running, RunningRuns};
 use waits::start_of;
 
-/// How many due tasks one question asks for: the first of a herd run while the next are being decided.
-const BATCH: usize = 200;
-
 /// From the cancellation of a run to its abort.
 pub(crate) const ABORT_GRACE: Duration = Duration::from_secs(2);
 
@@ -170,7 +167,7 @@ impl Machine {
         for (store, desk) in &mut self.desks {
             desk.finish_after = desk.finish_after.filter(|at| *at > now);
             if deciding && desk.start_cycle(now) {
-                let question = Question::FindDue { now: desk.time(now), limit: BATCH };
+                let question = Question::FindDue { now: desk.time(now), limit: desk.batch };
                 self.actions.push_back(Action::Ask(store.clone(), question));
             }
         }
@@ -188,13 +185,17 @@ impl Machine {
 
     /// The next thing to do.
     pub(crate) fn poll_action(&mut self) -> Option<Action> {
-        // Ends wait until everything that was heard is heard, so that many go in one question.
-        if self.actions.is_empty() {
-            for (store, desk) in &mut self.desks {
-                if let Some(ends) = desk.start_finishing() {
-                    self.actions.push_back(Action::Ask(store.clone(), Question::Finish(ends)));
-                }
+        // Ends wait until everything that was heard is heard, so that many go in one question. But while more and more is due
+        // there is no such moment, and what has ended would take its task's place from what is due next.
+        let has_nothing_else = self.actions.is_empty();
+        for (store, desk) in &mut self.desks {
+            if (has_nothing_else || desk.ends.len() >= desk.batch)
+                && let Some(ends) = desk.start_finishing()
+            {
+                self.actions.push_back(Action::Ask(store.clone(), Question::Finish(ends)));
             }
+        }
+        if has_nothing_else {
             self.let_leave();
         }
         self.actions.pop_front()
@@ -315,7 +316,7 @@ impl Machine {
 
     /// Dispatches what was won, and goes on where there may be more.
     fn won(&mut self, store: &Arc<str>, claims: Vec<Claim>, outcomes: &[ClaimOutcome], now: DateTime<Utc>) {
-        let more = claims.len() >= BATCH || outcomes.contains(&ClaimOutcome::Lost);
+        let more = claims.len() >= self.desk(store).batch || outcomes.contains(&ClaimOutcome::Lost);
         self.carry_out_won(store, &claims, outcomes, now);
         if self.is_leaving(store) {
             self.desk(store).break_cycle(now);
@@ -323,7 +324,7 @@ impl Machine {
         }
         let desk = self.desk(store);
         let question = match more && desk.lease.is_held() && self.deciding_since.is_some() {
-            true => Question::FindDue { now: self.desk(store).time(now), limit: BATCH },
+            true => Question::FindDue { now: self.desk(store).time(now), limit: self.desk(store).batch },
             false => Question::FindNextDue,
         };
         self.actions.push_back(Action::Ask(store.clone(), question));

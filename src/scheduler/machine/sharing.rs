@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::Machine;
 use super::action::{KnownRuns, Question};
 use super::input::{Answer, OpenRuns};
 use super::recover::plan_recovery;
-use super::{BATCH, Machine};
 use crate::clock::after;
 use crate::events::{Event, EventMask};
 use crate::stores::{Finish, Prune, Renewal, Retry, RunEnd, StoreError, Then, Unreadable};
@@ -29,6 +29,9 @@ const PRUNED_AT_ONCE: usize = 1_000;
 /// After another's lease has lapsed, so that the store thinks so, too.
 const JUST_AFTER: Duration = Duration::from_millis(50);
 
+/// So many runs are taken over in one round.
+const TAKEN_OVER_AT_ONCE: usize = 200;
+
 /// From one round of taking runs over to the next.
 const NEXT_ROUND: Duration = Duration::from_secs(1);
 
@@ -45,7 +48,7 @@ impl Machine {
             let before = retention.keep_for.and_then(|time| TimeDelta::from_std(time).ok());
             let before = before.and_then(|reach| desk.time(now).checked_sub_signed(reach));
             if let Some(lease) = renews {
-                self.ask(&store, Question::Renew { now, lease, skew, limit: BATCH });
+                self.ask(&store, Question::Renew { now, lease, skew, limit: TAKEN_OVER_AT_ONCE });
             }
             if looks {
                 self.look(&store);

@@ -191,6 +191,11 @@ impl Store for Wire {
         self.store.lease()
     }
 
+    /// So few that more is due at times than is asked for at once.
+    fn batch(&self) -> usize {
+        3
+    }
+
     async fn put(&self, edits: &[Edit]) -> Result<Vec<EditOutcome>, StoreError> {
         let put = async {
             let outcomes = self.store.put(edits).await?;

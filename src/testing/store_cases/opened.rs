@@ -34,6 +34,10 @@ impl Store for Opened {
         self.0.lease()
     }
 
+    fn batch(&self) -> usize {
+        self.0.batch()
+    }
+
     async fn put(&self, edits: &[Edit]) -> Result<Vec<EditOutcome>, StoreError> {
         self.0.put(edits).await
     }

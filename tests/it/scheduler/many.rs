@@ -1,9 +1,9 @@
 //! Many tasks, and much history.
 
-use asyncz::RunStatus::{Running, Succeeded};
-use asyncz::{Error, RunFilter, Task, TaskFilter};
+use asyncz::RunStatus::{Claimed, Running, Succeeded};
+use asyncz::{DebugExecutor, Error, Provide, RunFilter, Scheduler, Task, TaskFilter};
 
-use super::{after_noon, at_noon, history, ninety_seconds, nothing, seconds, started};
+use super::{Notes, after_noon, at_noon, history, ninety_seconds, nothing, seconds, started};
 
 fn every_second(id: &str) -> Task {
     Task::from_fn("nothing", nothing).id(id).every(seconds(1))
@@ -63,6 +63,28 @@ async fn tasks_added_together_before_the_start_wait_for_it() {
     clock.advance(seconds(1)).await;
 
     assert_eq!(scheduler.runs(RunFilter::new()).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn ends_are_written_while_more_is_due() {
+    async fn count_open(scheduler: Scheduler, Provide(notes): Provide<Notes>) {
+        let open = scheduler.runs(RunFilter::new().status(Claimed).status(Running)).await.unwrap();
+        notes.add(open.len().to_string());
+    }
+    let (clock, config) = at_noon();
+    let notes = Notes::default();
+    // Each run ends before more is decided.
+    let scheduler = config.executor("default", DebugExecutor::new()).provide(notes.clone()).scheduler();
+    scheduler.start().await.unwrap();
+    let herd = (0..5_000).map(|n| every_second(&n.to_string()));
+    let last = Task::from_fn("count_open", count_open).id("last").every(seconds(1));
+    scheduler.add_tasks(herd.chain([last])).await.unwrap();
+
+    clock.advance(seconds(1)).await;
+
+    let open: usize = notes.all()[0].parse().unwrap();
+    assert!(open <= 2_000, "{open} of 5,001 runs had no end when the last of them ran");
+    assert_eq!(scheduler.runs(RunFilter::new().status(Succeeded)).await.unwrap().len(), 5_001);
 }
 
 #[tokio::test]
