@@ -229,23 +229,11 @@ pub fn handlers_find_the_runtime<E: Executor>(executor: E, _: Places) {
 /// A run that is told to stop can do so in order.
 pub fn a_run_can_be_told_to_stop<E: Executor>(executor: E, _: Places) {
     within_limit(executor, async move |tested| {
-        let (tell, waits) = tokio::sync::watch::channel(false);
-        let stops = move |ctx: TaskContext| {
-            let tell = tell.clone();
-            async move {
-                let mut cancelled = std::pin::pin!(ctx.cancelled());
-                std::future::poll_fn(|context| {
-                    let poll = cancelled.as_mut().poll(context);
-                    tell.send_replace(true);
-                    poll
-                })
-                .await;
-                Ok::<_, String>("in order")
-            }
-        };
+        async fn stops(ctx: TaskContext) -> Result<&'static str, String> {
+            ctx.cancelled().await;
+            Ok("in order")
+        }
         tested.add(Task::from_fn("stops", stops)).await;
-        // It is to be told while it waits, and not before it has begun to.
-        waits.clone().wait_for(|waits| *waits).await.expect("the handler lives as long as its task");
         let run = tested.running(1).await.remove(0);
         tested.scheduler.cancel_run(run.id).await.expect("it runs");
         tested.all_ended(1).await;

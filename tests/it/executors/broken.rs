@@ -87,11 +87,10 @@ impl Executor for Broken {
             }
             How::PollsOnce => {
                 for job in jobs {
-                    std::thread::spawn(|| {
-                        let mut run = Box::pin(job.run());
-                        _ = run.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-                        std::mem::forget(run);
-                    });
+                    // Here and now, on the thread that would tell the run to stop: by then it waits for sure.
+                    let mut run = Box::pin(job.run());
+                    _ = run.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                    std::mem::forget(run);
                 }
             }
             How::EndsForEver if self.was_shut_down.load(Ordering::SeqCst) => drop(jobs),
