@@ -1,9 +1,10 @@
 //! MySQL and MariaDB.
 
+use std::fmt::Write;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
 use sqlx::{Arguments, ConnectOptions, Connection, Executor};
 
@@ -67,18 +68,24 @@ pub(super) fn arguments(text: &Text, values: Values<'_>, batch: Option<&Batch<'_
 
 /// A batch as an array of objects. What is null is left out, as MariaDB and MySQL differ in how they read a null.
 fn json(batch: &Batch<'_>) -> String {
-    let rows = batch.cells.chunks(batch.columns.len()).map(|row| {
-        let cells = batch.columns.iter().zip(row).filter_map(|((name, _), cell)| {
-            let value = match cell {
-                Cell::Null => return None,
-                Cell::Int(number) => Value::from(*number),
-                Cell::Text(text) => Value::from(text.as_ref()),
+    let mut text = String::with_capacity(batch.cells.len() * 24);
+    text.push('[');
+    for row in batch.cells.chunks(batch.columns.len()) {
+        text.push_str(if text.len() > 1 { ",{" } else { "{" });
+        let mut comma = "";
+        for ((name, _), cell) in batch.columns.iter().zip(row) {
+            let written = match cell {
+                Cell::Null => continue,
+                Cell::Int(number) => write!(text, "{comma}\"{name}\":{number}"),
+                Cell::Text(value) => write!(text, "{comma}\"{name}\":{}", Value::from(value.as_ref())),
             };
-            Some(((*name).to_owned(), value))
-        });
-        Value::Object(cells.collect::<Map<_, _>>())
-    });
-    Value::Array(rows.collect()).to_string()
+            written.expect("a string takes all that is written");
+            comma = ",";
+        }
+        text.push('}');
+    }
+    text.push(']');
+    text
 }
 
 /// Deadlocks, waits for locks that took too long, and rows that changed since they were read. Also a key that was taken
