@@ -1,0 +1,131 @@
+//! `tests/servers -- cargo bench --bench stores --all-features -- [sqlite] [postgres] [mysql] [flat]`: durable fires per
+//! second, ours beside the bare statements for the same writes by the same driver, in one run; and what a claim costs with a
+//! thousand and with a million tasks stored (`flat`). Without a word: all.
+//!
+//! A fire is a claim with its entry of the history, and the end of its run: two transactions on one connection. Ours and the
+//! bare ones take turns on tables of their own in the same database; a figure is the median of the rounds. What counts is the
+//! ratio within a row.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its tables")]
+#![expect(clippy::disallowed_methods, reason = "it measures how long things take")]
+
+mod bare;
+mod fires;
+mod flat;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use asyncz::stores::SqlStore;
+
+use bare::{Bare, MySql, Postgres, Sqlite};
+use fires::{Fire, Ours};
+
+/// How a bench fails.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+const ROUNDS: usize = 7;
+const A_ROUND: Duration = Duration::from_millis(1_500);
+const TASKS: usize = 1_000;
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<(), Failure> {
+    // cargo adds an option of its own.
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let known = ["sqlite", "postgres", "mysql", "flat"];
+    if let Some(word) = words.iter().find(|word| !known.contains(&word.as_str())) {
+        return Err(format!("`{word}` is none of {known:?}").into());
+    }
+    let is_asked = |word: &str| words.is_empty() || words.iter().any(|asked| asked == word);
+    println!("{:<12}{:>6}{:>12}{:>12}{:>8}   durable fires/s", "", "batch", "asyncz", "bare", "%");
+    for database in known[..3].iter().filter(|database| is_asked(database)) {
+        let place = Place::of(database)?;
+        for batch in [200, 1] {
+            compare(database, &place, batch).await?;
+        }
+    }
+    if is_asked("flat") {
+        flat::print().await?;
+    }
+    Ok(())
+}
+
+async fn compare(database: &str, place: &Place, batch: usize) -> Result<(), Failure> {
+    let prefix = |whose: &str| format!("{}{whose}{batch}_", place.prefix);
+    let (ours, theirs) = (prefix("ours"), prefix("bare"));
+    let mut store = Ours::new(place.store(&ours), TASKS, 0).await?;
+    // Its tables, as the store makes them.
+    let mut fires = Ours::new(place.store(&theirs), TASKS, 0).await?.fires;
+    let mut bare: Box<dyn Bare> = match database {
+        "sqlite" => Box::new(Sqlite::open(&place.url, &theirs).await?),
+        "postgres" => Box::new(Postgres::open(&place.url, &theirs).await?),
+        _ => Box::new(MySql::open(&place.url, &theirs).await?),
+    };
+    let (mut with_store, mut by_hand) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let (start, mut count) = (Instant::now(), 0);
+        while start.elapsed() < A_ROUND {
+            store.fire(batch).await?;
+            count += batch;
+        }
+        with_store.push(count as f64 / start.elapsed().as_secs_f64());
+
+        let (start, mut count) = (Instant::now(), 0);
+        while start.elapsed() < A_ROUND {
+            let next = fires.next(batch);
+            bare.claim(&next).await?;
+            bare.finish(&next).await?;
+            count += batch;
+        }
+        by_hand.push(count as f64 / start.elapsed().as_secs_f64());
+    }
+    store.check().await?;
+    let (with_store, by_hand) = (median(with_store), median(by_hand));
+    let ratio = 100.0 * with_store / by_hand;
+    println!("{database:<12}{batch:>6}{with_store:>12.0}{by_hand:>12.0}{ratio:>8.0}");
+    Ok(())
+}
+
+pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// A database for this run: a file of its own, or tables of its own on a server.
+pub(crate) struct Place {
+    url: String,
+    prefix: String,
+    file: Option<PathBuf>,
+}
+
+impl Place {
+    pub(crate) fn of(database: &str) -> Result<Self, Failure> {
+        let since = std::time::UNIX_EPOCH.elapsed()?.as_millis() & 0xff_ffff;
+        let prefix = format!("b{:x}_{since:x}_", std::process::id());
+        let variable = match database {
+            "postgres" => "ASYNCZ_TEST_POSTGRES",
+            "mysql" => "ASYNCZ_TEST_MYSQL",
+            _ => {
+                // Not in a folder that may be in memory.
+                let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{prefix}stores.db"));
+                let url = format!("sqlite://{}", file.display());
+                return Ok(Self { url, prefix, file: Some(file) });
+            }
+        };
+        let url = std::env::var(variable)
+            .map_err(|_| format!("{variable} is not set: tests/servers -- cargo bench …"))?;
+        Ok(Self { url, prefix, file: None })
+    }
+
+    pub(crate) fn store(&self, prefix: &str) -> SqlStore {
+        SqlStore::new(&self.url).table_prefix(prefix).max_connections(1)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Some(file) = &self.file else { return };
+        for end in ["", "-wal", "-shm"] {
+            _ = std::fs::remove_file(format!("{}{end}", file.display()));
+        }
+    }
+}
