@@ -58,8 +58,11 @@ impl Place {
     }
 
     /// Which simulations are played here. A disk is written for each of their steps, so that they are few: SQLite's, which
-    /// has no network between, are the most.
+    /// has no network between, are the most. `ASYNCZ_STORE_SEEDS=200` asks for so many.
     pub(crate) fn seeds(&self) -> Vec<u64> {
+        if let Ok(count) = std::env::var("ASYNCZ_STORE_SEEDS") {
+            return (0..count.parse().expect("ASYNCZ_STORE_SEEDS is a number")).collect();
+        }
         if self.is_sqlite() { vec![1, 2, 4, 5, 6] } else { vec![1, 4] }
     }
 
