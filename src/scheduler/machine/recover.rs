@@ -5,7 +5,10 @@ use chrono::{DateTime, Utc};
 use super::plan::Decisions;
 use super::waits::start_of;
 use crate::stores::{Claim, LapsedRun};
-use crate::task::{Count, NodeId, Occurrence, Recover, RunId, RunStatus, TaskRecord, Waiting};
+use crate::task::{
+    Count, NodeId, Occurrence, Recover, Rules, RunId, RunRecord, RunStatus, TaskDefinition, TaskRecord,
+    Waiting,
+};
 
 /// Takes lapsed runs over: those that have not started are handed on as they are, of others the task says whether they are
 /// run again or lost. A claim is of one task and one scheduler; what is left is taken over in another round.
@@ -79,27 +82,30 @@ fn next_attempt(occurrence: &Occurrence, task: &TaskRecord) -> Result<u32, Strin
     let rules = &task.definition.rules;
     match rules.recover {
         Recover::Abandon => Err("it says recover = \"abandon\"".to_owned()),
-        Recover::Rerun if occurrence.attempt > rules.retries.saturating_add(MOST_RECOVERIES) => {
+        Recover::Rerun if has_tried_enough(occurrence, rules) => {
             Err(format!("so were those of {MOST_RECOVERIES} attempts before: it may be what ends them"))
         }
         Recover::Rerun => Ok(occurrence.attempt + 1),
     }
 }
 
-/// A run that takes its process with it each time comes to an end so.
-pub(super) const MOST_RECOVERIES: u32 = 10;
-
 /// Whether a run that was cut short is run again.
-pub(super) fn is_run_again(occurrence: &Occurrence, task: &crate::task::TaskDefinition) -> bool {
-    let rules = &task.rules;
-    rules.recover == Recover::Rerun
+pub(super) fn is_run_again(occurrence: &Occurrence, task: &TaskDefinition) -> bool {
+    task.rules.recover == Recover::Rerun
         && !task.trigger.at_shutdown()
-        && occurrence.attempt <= rules.retries.saturating_add(MOST_RECOVERIES)
+        && !has_tried_enough(occurrence, &task.rules)
 }
+
+/// A run that takes its process with it each time comes to an end so.
+fn has_tried_enough(occurrence: &Occurrence, rules: &Rules) -> bool {
+    occurrence.attempt > rules.retries.saturating_add(MOST_RECOVERIES)
+}
+
+const MOST_RECOVERIES: u32 = 10;
 
 impl Decisions<'_> {
     /// Decides that a run is lost that somebody had.
-    fn lose(&mut self, run: &crate::task::RunRecord, reason: String) {
+    fn lose(&mut self, run: &RunRecord, reason: String) {
         let lost = Waiting { run: run.id, occurrence: run.occurrence, starts_at: None };
         self.enter(lost, Count::ONE, RunStatus::Lost, Some(reason));
     }
