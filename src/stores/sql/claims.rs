@@ -227,7 +227,7 @@ pub(super) async fn write_entries(step: &mut Step<'_>, entries: Batch<'_>) -> Re
     };
     let set = COLUMNS.split(", ").skip(2).map(new).collect::<Vec<_>>().join(", ");
     let set = format!("{set}, started_at = NULL, finished_at = NULL, value = NULL");
-    let insert = format!("INSERT INTO {{runs}} ({COLUMNS}) SELECT {CELLS} FROM {{batch}} AS b WHERE true");
+    let insert = format!("INSERT INTO {{runs}} ({COLUMNS}) SELECT {CELLS} {{rows}} WHERE true");
     let sql = match step.dialect() {
         Dialect::MySql => format!("{insert} ON DUPLICATE KEY UPDATE {set}"),
         _ => format!("{insert} ON CONFLICT (id) DO UPDATE SET {set}"),

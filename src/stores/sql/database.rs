@@ -180,7 +180,7 @@ impl Database {
                 #[cfg(feature = "sqlite")]
                 Pool::Sqlite(pools) => Transaction::Sqlite(pools.begin().await?),
                 #[cfg(feature = "postgres")]
-                Pool::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
+                Pool::Postgres(pool) => Transaction::Postgres(postgres::begin(pool).await?),
                 #[cfg(feature = "mysql")]
                 Pool::MySql(pool) => Transaction::MySql(pool.begin().await?),
             };

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 pub(super) use super::batch::Kind;
-use super::batch::{Batch, Columns, Values};
+use super::batch::{Batch, Cell, Columns, Values};
 
 /// A database's way of saying things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,72 +94,127 @@ impl Writer {
     /// value `now` where the database has no clock, `{batch}` for the rows, `{lock}` where rows read are to be locked,
     /// `{by_place}` and `{by_due}` behind a table for the index to go by, and values as `:name`. `{runnable}` says that `handler` is in the batch,
     /// `{by_id}` that the task `t` has the id `b_id` of the batch, and `{is_task}` that it has the id `:task`.
+    ///
+    /// `{rows}` and `{join}` are what a statement that changes something takes its rows from. Where there is one it is put in the
+    /// place of its columns instead: planners then know that there is no other, and need no table for it.
     pub(super) fn write(&self, template: &str, values: Values<'_>, batch: Option<&Batch<'_>>) -> Text {
-        let mut text = Text { sql: String::with_capacity(template.len() * 2), slots: Vec::new() };
-        let mut rest = template;
-        while let Some(at) = rest.find(['{', ':']) {
-            text.sql.push_str(&rest[..at]);
-            let is_name = rest[at..].starts_with('{');
-            rest = &rest[at + 1..];
-            if is_name {
-                let end = rest.find('}').expect("our templates close their braces");
-                self.write_name(&mut text, &rest[..end], values, batch);
-                rest = &rest[end + 1..];
-            } else if let Some(cast) = rest.strip_prefix(':') {
-                text.sql.push_str("::");
-                rest = cast;
-            } else {
-                let end = rest.find(|c: char| !c.is_ascii_lowercase() && c != '_').unwrap_or(rest.len());
-                self.write_value(&mut text, &rest[..end], values);
-                rest = &rest[end..];
-            }
-        }
-        text.sql.push_str(rest);
-        text
+        let text = Text { sql: String::with_capacity(template.len() * 2), slots: Vec::new() };
+        let has_place = template.contains("{rows}") || template.contains("{join}");
+        let row = batch.filter(|batch| has_place && batch.len() == 1);
+        let mut writing = Writing { writer: self, values, batch, row, text };
+        writing.write(template);
+        writing.text
     }
 
-    fn write_name(&self, text: &mut Text, name: &str, values: Values<'_>, batch: Option<&Batch<'_>>) {
+    /// Changes the rows of a table that belong to those of the batch. In MySQL it tells nothing of them.
+    pub(super) fn update(&self, table: &str, set: &str, on: &str, returning: &str) -> String {
+        let returning =
+            if returning.is_empty() { String::new() } else { format!(" RETURNING {returning}") };
+        match self.dialect {
+            Dialect::MySql => format!("UPDATE {{{table}}} AS t {{join}} SET {set} WHERE {on}"),
+            _ => format!("UPDATE {{{table}}} AS t SET {set} {{rows}} WHERE {on}{returning}"),
+        }
+    }
+}
+
+/// A statement being written.
+struct Writing<'a> {
+    writer: &'a Writer,
+    values: Values<'a>,
+    batch: Option<&'a Batch<'a>>,
+    /// The one row whose cells are put in the place of its columns.
+    row: Option<&'a Batch<'a>>,
+    text: Text,
+}
+
+impl Writing<'_> {
+    fn write(&mut self, template: &str) {
+        let mut rest = template;
+        while let Some(at) = self.next_name(rest) {
+            self.text.sql.push_str(&rest[..at]);
+            rest = &rest[at..];
+            let length = if let Some(name) = rest.strip_prefix('{') {
+                let end = name.find('}').expect("our templates close their braces");
+                self.write_name(&name[..end]);
+                end + 2
+            } else if rest.starts_with("::") {
+                self.text.sql.push_str("::");
+                2
+            } else if let Some(name) = rest.strip_prefix(':') {
+                let end = word(name);
+                self.write_value(&name[..end]);
+                end + 1
+            } else {
+                let end = word(rest);
+                self.write_cell(&rest[..end]);
+                end
+            };
+            rest = &rest[length..];
+        }
+        self.text.sql.push_str(rest);
+    }
+
+    /// Where the next name begins that stands for something else.
+    fn next_name(&self, template: &str) -> Option<usize> {
+        let bytes = template.as_bytes();
+        let is_column = |at: usize| {
+            self.row.is_some() && bytes[at..].starts_with(b"b_") && (at == 0 || !is_of_word(bytes[at - 1]))
+        };
+        (0..bytes.len()).find(|at| matches!(bytes[*at], b'{' | b':') || is_column(*at))
+    }
+
+    fn write_name(&mut self, name: &str) {
+        let writer = self.writer;
+        let is_mysql = writer.dialect == Dialect::MySql;
         match name {
-            "prefix" => text.sql.push_str(&self.names.prefix),
-            "lock" if self.dialect != Dialect::Sqlite => text.sql.push_str("FOR UPDATE"),
+            "prefix" => self.text.sql.push_str(&writer.names.prefix),
+            "lock" if writer.dialect != Dialect::Sqlite => self.text.sql.push_str("FOR UPDATE"),
             "lock" => {}
             // MySQL counts what was there and is not yet cleared away, and then reads through the table.
-            "by_place" | "by_due" if self.dialect == Dialect::MySql => {
+            "by_place" | "by_due" if is_mysql => {
                 let index = if name == "by_due" { "tasks_due" } else { "runs_open" };
-                write!(text.sql, "FORCE INDEX ({}{index})", self.names.prefix).expect("as below");
+                write!(self.text.sql, "FORCE INDEX ({}{index})", writer.names.prefix).expect("as below");
             }
             "by_place" | "by_due" => {}
-            "by_id" if self.dialect == Dialect::MySql => {
-                text.sql.push_str("t.id_digest = UNHEX(SHA2(b_id, 256))");
-            }
-            "by_id" => text.sql.push_str("t.id = b_id"),
-            "is_task" if self.dialect == Dialect::MySql => {
-                text.sql.push_str("t.id_digest = UNHEX(SHA2(");
-                self.write_value(text, "task", values);
-                text.sql.push_str(", 256))");
-            }
-            "is_task" => {
-                text.sql.push_str("t.id = ");
-                self.write_value(text, "task", values);
-            }
-            "now" => match self.dialect.clock().filter(|_| self.server_clock) {
-                Some(clock) => text.sql.push_str(clock),
-                None => self.write_value(text, "now", values),
+            "by_id" if is_mysql => self.write("t.id_digest = UNHEX(SHA2(b_id, 256))"),
+            "by_id" => self.write("t.id = b_id"),
+            "is_task" if is_mysql => self.write("t.id_digest = UNHEX(SHA2(:task, 256))"),
+            "is_task" => self.write("t.id = :task"),
+            "now" => match writer.dialect.clock().filter(|_| writer.server_clock) {
+                Some(clock) => self.text.sql.push_str(clock),
+                None => self.write_value("now"),
             },
-            "runnable" => self.write_runnable(text, batch.expect("a statement with {runnable} is given one")),
-            "batch" => self.write_batch(text, batch.expect("a statement with {batch} is given one")),
-            table => text.sql.push_str(&self.names.table(table)),
+            "rows" if self.row.is_some() => self.text.sql.push_str(if is_mysql { "FROM DUAL" } else { "" }),
+            "rows" => self.write("FROM {batch} AS b"),
+            "join" if self.row.is_some() => {}
+            "join" => self.write("JOIN {batch} AS b"),
+            "runnable" => self.write_runnable(),
+            "batch" => self.write_batch(),
+            table => self.text.sql.push_str(&writer.names.table(table)),
         }
     }
 
-    fn write_value(&self, text: &mut Text, name: &str, values: Values<'_>) {
-        let at = values.iter().position(|(known, _)| *known == name);
+    fn write_value(&mut self, name: &str) {
+        let at = self.values.iter().position(|(known, _)| *known == name);
         let at = at.unwrap_or_else(|| panic!("no value is given for :{name}"));
-        self.write_slot(text, Slot::Value(at));
+        self.write_slot(Slot::Value(at));
     }
 
-    fn write_slot(&self, text: &mut Text, slot: Slot) {
-        if self.dialect != Dialect::Postgres {
+    /// The cell of the one row in a column.
+    fn write_cell(&mut self, name: &str) {
+        let columns = self.row.expect("it is there where its columns are looked for").columns;
+        let at = columns.iter().position(|(known, _)| *known == name);
+        let at = at.unwrap_or_else(|| panic!("the batch has no column {name}"));
+        let kind = columns[at].1;
+        self.write_slot(Slot::Cell(at, kind));
+        if self.writer.dialect == Dialect::Postgres {
+            self.text.sql.push_str(if kind == Kind::Int { "::bigint" } else { "::text" });
+        }
+    }
+
+    fn write_slot(&mut self, slot: Slot) {
+        let text = &mut self.text;
+        if self.writer.dialect != Dialect::Postgres {
             text.slots.push(slot);
             text.sql.push('?');
             return;
@@ -172,93 +227,109 @@ impl Writer {
         write!(text.sql, "${}", number + 1).expect("a string takes all that is written");
     }
 
+    fn batch(&self) -> &'_ Batch<'_> {
+        self.batch.expect("a statement that asks for a batch is given one")
+    }
+
     /// The batch in brackets, as a table.
-    fn write_batch(&self, text: &mut Text, batch: &Batch<'_>) {
-        text.sql.push('(');
-        match self.dialect {
-            Dialect::Sqlite => self.write_values(text, batch),
+    fn write_batch(&mut self) {
+        let columns = self.batch().columns;
+        self.text.sql.push('(');
+        match self.writer.dialect {
+            Dialect::Sqlite => self.write_values(),
             Dialect::Postgres => {
-                text.sql.push_str("SELECT * FROM unnest(");
-                for (at, (_, kind)) in batch.columns.iter().enumerate() {
-                    text.sql.push_str(if at > 0 { ", " } else { "" });
-                    self.write_slot(text, Slot::Column(at));
-                    text.sql.push_str(if *kind == Kind::Int { "::bigint[]" } else { "::text[]" });
+                self.text.sql.push_str("SELECT * FROM unnest(");
+                for (at, (_, kind)) in columns.iter().enumerate() {
+                    self.text.sql.push_str(if at > 0 { ", " } else { "" });
+                    self.write_slot(Slot::Column(at));
+                    self.text.sql.push_str(if *kind == Kind::Int { "::bigint[]" } else { "::text[]" });
                 }
-                write!(text.sql, ") AS u({})", names(batch.columns)).expect("as above");
+                write!(self.text.sql, ") AS u({})", names(columns)).expect("as above");
             }
             Dialect::MySql => {
-                text.sql.push_str("SELECT * FROM JSON_TABLE(");
-                self.write_slot(text, Slot::Json);
-                text.sql.push_str(", '$[*]' COLUMNS (");
-                for (at, (name, kind)) in batch.columns.iter().enumerate() {
-                    text.sql.push_str(if at > 0 { ", " } else { "" });
-                    let sql_type = if *kind == Kind::Int { "BIGINT" } else { MYSQL_TEXT };
-                    write!(text.sql, "{name} {sql_type} PATH '$.{name}'").expect("as above");
+                self.text.sql.push_str("SELECT * FROM JSON_TABLE(");
+                self.write_slot(Slot::Json);
+                self.text.sql.push_str(", '$[*]' COLUMNS (");
+                for (at, (name, kind)) in columns.iter().enumerate() {
+                    let comma = if at > 0 { ", " } else { "" };
+                    let sql_type = mysql_type(*kind, self.batch(), at);
+                    write!(self.text.sql, "{comma}{name} {sql_type} PATH '$.{name}'").expect("as above");
                 }
-                text.sql.push_str(")) AS u");
+                self.text.sql.push_str(")) AS u");
             }
         }
-        text.sql.push(')');
+        self.text.sql.push(')');
     }
 
     /// Not by a join, for which a planner might give up the order of an index.
-    fn write_runnable(&self, text: &mut Text, batch: &Batch<'_>) {
-        let name = batch.columns[0].0;
-        match self.dialect {
+    fn write_runnable(&mut self) {
+        let name = self.batch().columns[0].0;
+        match self.writer.dialect {
             Dialect::Sqlite => {
-                write!(text.sql, "handler IN (SELECT {name} FROM ").expect("as above");
-                self.write_batch(text, batch);
-                text.sql.push(')');
+                write!(self.text.sql, "handler IN (SELECT {name} FROM ").expect("as above");
+                self.write_batch();
+                self.text.sql.push(')');
             }
             Dialect::Postgres => {
-                text.sql.push_str("handler = ANY(");
-                self.write_slot(text, Slot::Column(0));
-                text.sql.push_str("::text[])");
+                self.text.sql.push_str("handler = ANY(");
+                self.write_slot(Slot::Column(0));
+                self.text.sql.push_str("::text[])");
             }
             Dialect::MySql => {
-                text.sql.push_str("JSON_CONTAINS(");
-                self.write_slot(text, Slot::Json);
-                write!(text.sql, ", JSON_OBJECT('{name}', handler))").expect("as above");
+                self.text.sql.push_str("JSON_CONTAINS(");
+                self.write_slot(Slot::Json);
+                write!(self.text.sql, ", JSON_OBJECT('{name}', handler))").expect("as above");
             }
         }
     }
 
     /// In SQLite rows of parameters take a third of the time of rows of JSON.
-    fn write_values(&self, text: &mut Text, batch: &Batch<'_>) {
-        let rows = batch.len();
+    fn write_values(&mut self) {
+        let (rows, columns) = (self.batch().len(), self.batch().columns);
         let size = SIZES.into_iter().find(|size| *size >= rows).unwrap_or(rows);
-        for (at, (name, _)) in batch.columns.iter().enumerate() {
+        for (at, (name, _)) in columns.iter().enumerate() {
             let before = if at > 0 { ", " } else { "SELECT " };
-            write!(text.sql, "{before}column{} AS {name}", at + 1).expect("as above");
+            write!(self.text.sql, "{before}column{} AS {name}", at + 1).expect("as above");
         }
-        text.sql.push_str(" FROM (VALUES ");
+        self.text.sql.push_str(" FROM (VALUES ");
         for row in 0..size {
-            text.sql.push_str(if row > 0 { ",(" } else { "(" });
-            for (at, (_, kind)) in batch.columns.iter().enumerate() {
-                text.sql.push_str(if at > 0 { "," } else { "" });
-                self.write_slot(text, Slot::Cell(row * batch.columns.len() + at, *kind));
+            self.text.sql.push_str(if row > 0 { ",(" } else { "(" });
+            for (at, (_, kind)) in columns.iter().enumerate() {
+                self.text.sql.push_str(if at > 0 { "," } else { "" });
+                self.write_slot(Slot::Cell(row * columns.len() + at, *kind));
             }
-            text.sql.push(')');
+            self.text.sql.push(')');
         }
         // The rows that are padded.
-        write!(text.sql, ") WHERE column1 IS NOT NULL").expect("as above");
-    }
-
-    /// Changes the rows of a table that belong to those of the batch. In MySQL it tells nothing of them.
-    pub(super) fn update(&self, table: &str, set: &str, on: &str, returning: &str) -> String {
-        match self.dialect {
-            Dialect::MySql => format!("UPDATE {{{table}}} AS t JOIN {{batch}} AS b ON {on} SET {set}"),
-            _ => {
-                let returning =
-                    if returning.is_empty() { String::new() } else { format!(" RETURNING {returning}") };
-                format!("UPDATE {{{table}}} AS t SET {set} FROM {{batch}} AS b WHERE {on}{returning}")
-            }
-        }
+        self.text.sql.push_str(") WHERE column1 IS NOT NULL");
     }
 }
 
-/// As in the tables. Else it is the default of the database, which may know fewer characters, and puts ? for others.
-const MYSQL_TEXT: &str = "LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
+/// How long the word is that a text begins with.
+fn word(text: &str) -> usize {
+    text.bytes().position(|byte| !byte.is_ascii_lowercase() && byte != b'_').unwrap_or(text.len())
+}
+
+fn is_of_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// The type of a column of a batch. Text is in utf8mb4 as in the tables: else it is in what the database has by default,
+/// which may know fewer characters, and puts ? for others.
+fn mysql_type(kind: Kind, batch: &Batch<'_>, column: usize) -> &'static str {
+    let is_short = |cell: &Cell<'_>| !matches!(cell, Cell::Text(text) if text.len() > MYSQL_SHORT);
+    match kind {
+        Kind::Int => "BIGINT",
+        // With a long text the batch becomes a file.
+        Kind::Text if batch.cells.iter().skip(column).step_by(batch.columns.len()).all(is_short) => {
+            "VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+        }
+        Kind::Text => "LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+    }
+}
+
+/// At most so many bytes are as many characters.
+const MYSQL_SHORT: usize = 64;
 
 fn names(columns: Columns) -> String {
     columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")

@@ -10,7 +10,7 @@ use sqlx::{Arguments, ConnectOptions, Connection, Executor};
 
 use super::batch::{Batch, Cell, Values};
 use super::database::ACQUIRE;
-use super::dialect::{Slot, Text};
+use super::dialect::{Kind, Slot, Text};
 
 fn options(url: &str) -> Result<MySqlConnectOptions, sqlx::Error> {
     // What a batch is compared with is compared byte by byte, as in the tables.
@@ -58,8 +58,14 @@ pub(super) fn arguments(text: &Text, values: Values<'_>, batch: Option<&Batch<'_
                 Cell::Text(text) => arguments.add(text.as_ref()),
                 Cell::Null => arguments.add(None::<i64>),
             },
+            Slot::Cell(at, kind) => match (batch.and_then(|batch| batch.cells.get(*at)), kind) {
+                (Some(Cell::Int(number)), _) => arguments.add(*number),
+                (Some(Cell::Text(text)), _) => arguments.add(text.as_ref()),
+                (Some(Cell::Null) | None, Kind::Int) => arguments.add(None::<i64>),
+                (Some(Cell::Null) | None, Kind::Text) => arguments.add(None::<String>),
+            },
             Slot::Json => arguments.add(batch.map(json).unwrap_or_default()),
-            Slot::Cell(..) | Slot::Column(_) => continue,
+            Slot::Column(_) => continue,
         };
         added.expect("numbers and text can be given to MySQL");
     }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{Arguments, ConnectOptions, Connection};
+use sqlx::{Arguments, ConnectOptions, Connection, Postgres, Transaction};
 
 use super::batch::{Batch, Cell, Kind, Values};
 use super::database::ACQUIRE;
@@ -36,6 +36,12 @@ pub(super) fn open(url: &str, max_connections: u32) -> Result<PgPool, sqlx::Erro
         .connect_lazy_with(options(url)?))
 }
 
+/// Begins what is written together. Where a table was small when a statement was first planned, its plan would read through
+/// it for each batch, however much it grows.
+pub(super) async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    pool.begin_with("BEGIN; SET LOCAL enable_seqscan = off").await
+}
+
 /// A connection that was idle for so long is asked first whether it is still there.
 const STALE: Duration = Duration::from_secs(1);
 
@@ -47,6 +53,12 @@ pub(super) fn arguments(text: &Text, values: Values<'_>, batch: Option<&Batch<'_
                 Cell::Int(number) => arguments.add(*number),
                 Cell::Text(text) => arguments.add(text.as_ref()),
                 Cell::Null => arguments.add(None::<String>),
+            },
+            (Slot::Cell(at, kind), Some(batch)) => match (&batch.cells[*at], kind) {
+                (Cell::Int(number), _) => arguments.add(*number),
+                (Cell::Text(text), _) => arguments.add(text.as_ref()),
+                (Cell::Null, Kind::Int) => arguments.add(None::<i64>),
+                (Cell::Null, Kind::Text) => arguments.add(None::<String>),
             },
             (Slot::Column(at), Some(batch)) => {
                 let cells = batch.cells.iter().skip(*at).step_by(batch.columns.len());

@@ -309,7 +309,7 @@ async fn insert(step: &mut Step<'_>, written: &[Written<'_>]) -> Result<Done, St
     }
     let set: Vec<_> = INTO.split(", ").map(|column| format!("{column} = excluded.{column}")).collect();
     let sql = format!(
-        "INSERT INTO {{tasks}} AS t (id, {INTO}) SELECT b_id, {FROM} FROM {{batch}} AS b WHERE true \
+        "INSERT INTO {{tasks}} AS t (id, {INTO}) SELECT b_id, {FROM} {{rows}} WHERE true \
          ON CONFLICT (id) DO UPDATE SET {}, deleted = 0 WHERE t.deleted = 1 RETURNING task_key, id",
         set.join(", ")
     );
@@ -342,7 +342,7 @@ async fn insert_by_steps(
     }
     let revive = step.writer.update("tasks", &format!("{}, deleted = 0", set()), "{by_id}", "");
     step.run_batch(&revive, &[], revived).await?;
-    let sql = format!("INSERT INTO {{tasks}} (id, {INTO}) SELECT b_id, {FROM} FROM {{batch}} AS b");
+    let sql = format!("INSERT INTO {{tasks}} (id, {INTO}) SELECT b_id, {FROM} {{rows}}");
     step.run_batch(&sql, &[], new).await?;
     let mut all = done(&step.fetch_batch(find, &[], ids()).await?)?;
     all.retain(|id, _| !taken.contains(id));
@@ -355,9 +355,9 @@ async fn note_handlers(step: &mut Step<'_>, written: &[Written<'_>]) -> Result<(
     let mut handlers: Vec<_> = handlers.into_iter().collect();
     handlers.sort_unstable();
     let sql = match step.dialect() {
-        Dialect::MySql => "INSERT IGNORE INTO {handlers} (handler) SELECT b_handler FROM {batch} AS b",
+        Dialect::MySql => "INSERT IGNORE INTO {handlers} (handler) SELECT b_handler {rows}",
         _ => {
-            "INSERT INTO {handlers} (handler) SELECT b_handler FROM {batch} AS b WHERE true \
+            "INSERT INTO {handlers} (handler) SELECT b_handler {rows} WHERE true \
              ON CONFLICT (handler) DO NOTHING"
         }
     };
