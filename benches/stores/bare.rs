@@ -39,6 +39,9 @@ impl Sqlite {
     pub(crate) async fn open(url: &str, prefix: &str) -> Result<Self, sqlx::Error> {
         let options: SqliteConnectOptions = url.parse()?;
         let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+        // As ours.
+        let options = options.pragma("wal_autocheckpoint", "10000").pragma("cache_size", "-32768");
+        let options = options.pragma("temp_store", "memory");
         Ok(Self(SqliteConnection::connect_with(&options).await?, prefix.to_owned()))
     }
 }

@@ -227,7 +227,8 @@ pub(super) async fn write_entries(step: &mut Step<'_>, entries: Batch<'_>) -> Re
     };
     let set = COLUMNS.split(", ").skip(2).map(new).collect::<Vec<_>>().join(", ");
     let set = format!("{set}, started_at = NULL, finished_at = NULL, value = NULL");
-    let insert = format!("INSERT INTO {{runs}} ({COLUMNS}) SELECT {CELLS} {{rows}} WHERE true");
+    let or_fail = if step.dialect() == Dialect::Sqlite { "OR FAIL " } else { "" };
+    let insert = format!("INSERT {or_fail}INTO {{runs}} ({COLUMNS}) SELECT {CELLS} {{rows}} WHERE true");
     let sql = match step.dialect() {
         Dialect::MySql => format!("{insert} ON DUPLICATE KEY UPDATE {set}"),
         _ => format!("{insert} ON CONFLICT (id) DO UPDATE SET {set}"),

@@ -108,11 +108,16 @@ impl Writer {
 
     /// Changes the rows of a table that belong to those of the batch. In MySQL it tells nothing of them.
     pub(super) fn update(&self, table: &str, set: &str, on: &str, returning: &str) -> String {
-        let returning =
-            if returning.is_empty() { String::new() } else { format!(" RETURNING {returning}") };
+        let returning = if returning.is_empty() { String::new() } else { format!(" RETURNING {returning}") };
         match self.dialect {
             Dialect::MySql => format!("UPDATE {{{table}}} AS t {{join}} SET {set} WHERE {on}"),
-            _ => format!("UPDATE {{{table}}} AS t SET {set} {{rows}} WHERE {on}{returning}"),
+            // A statement that fails takes its whole step with it: what it has changed need not be noted apart.
+            Dialect::Sqlite => {
+                format!("UPDATE OR FAIL {{{table}}} AS t SET {set} {{rows}} WHERE {on}{returning}")
+            }
+            Dialect::Postgres => {
+                format!("UPDATE {{{table}}} AS t SET {set} {{rows}} WHERE {on}{returning}")
+            }
         }
     }
 }

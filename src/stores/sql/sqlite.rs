@@ -31,6 +31,11 @@ impl Pools {
             // With less, a power cut could take back what was decided.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY)
+            // Pages that many claims change are written to the file once for all of them. In KiB where negative.
+            .pragma("wal_autocheckpoint", "10000")
+            .pragma("cache_size", "-32768")
+            // What a statement would have to take back is not written to a file.
+            .pragma("temp_store", "memory")
             // Rows come from a thread of the driver's, which is not to wait after each few.
             .row_buffer_size(1_000)
             .statement_cache_capacity(500);
