@@ -42,7 +42,8 @@ async fn measure(ours: &mut Ours, batch: usize) -> Result<(f64, f64), Failure> {
         let due = ours.store.query(Query::Due { now, limit: batch, handlers }).await?.tasks;
         found.push(start.elapsed().as_secs_f64());
         if due.len() != batch || due[0].id() != ours.fires.first() {
-            return Err("what is due is not what was to be".into());
+            let (first, next) = (due.first().map(|task| task.id()), ours.fires.first());
+            return Err(format!("{} are due, the first is {first:?}, and {next} was to be", due.len()).into());
         }
         let start = Instant::now();
         ours.fire(batch).await?;

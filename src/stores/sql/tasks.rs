@@ -199,8 +199,16 @@ impl SqlStore {
         database: &Database,
         tasks: Vec<TaskRow>,
     ) -> Result<Found, sqlx::Error> {
-        let unknown = tasks.iter().filter(|task| self.definitions.find(task.key, task.edited).is_none());
-        let unknown: Vec<i64> = unknown.map(|task| task.key).collect();
+        // Taken now: what is read meanwhile may push it out of memory.
+        let tasks: Vec<_> = tasks
+            .into_iter()
+            .map(|task| {
+                let known = self.definitions.find(task.key, task.edited);
+                (task, known)
+            })
+            .collect();
+        let unknown: Vec<i64> =
+            tasks.iter().filter(|(_, known)| known.is_none()).map(|(task, _)| task.key).collect();
         let mut found = Found::default();
         let mut read = HashMap::new();
         for part in Batch::of(KEYS, unknown).parts(database.writer.dialect.most_rows()) {
@@ -222,8 +230,8 @@ impl SqlStore {
                 read.insert(task.key, (task, id, definition));
             }
         }
-        for task in tasks {
-            let (task, id, definition) = match self.definitions.find(task.key, task.edited) {
+        for (task, known) in tasks {
+            let (task, id, definition) = match known {
                 Some(definition) => (task, definition.id.clone(), Ok(definition)),
                 None => match read.remove(&task.key) {
                     Some(read) => read,

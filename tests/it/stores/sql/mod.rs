@@ -4,6 +4,7 @@ mod completing;
 mod conformance;
 mod cut;
 mod history;
+mod many;
 mod opening;
 mod place;
 mod plans;
