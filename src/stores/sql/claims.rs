@@ -214,10 +214,9 @@ async fn held(
     Ok(held)
 }
 
+/// The columns of [`ENTRY`].
 const COLUMNS: &str = "id, task_key, place, due, generation, attempt, flags, occurrences, status, node, starts_at, \
      decided_at, error";
-const CELLS: &str = "b_id, b_task, b_place, b_due, b_generation, b_attempt, b_flags, b_occurrences, b_status, b_node, \
-     b_starts, b_decided, b_error";
 
 /// Writes entries, each in the place of the one of the same run, where there is one.
 pub(super) async fn write_entries(step: &mut Step<'_>, entries: Batch<'_>) -> Result<(), sqlx::Error> {
@@ -228,7 +227,7 @@ pub(super) async fn write_entries(step: &mut Step<'_>, entries: Batch<'_>) -> Re
     let set = COLUMNS.split(", ").skip(2).map(new).collect::<Vec<_>>().join(", ");
     let set = format!("{set}, started_at = NULL, finished_at = NULL, value = NULL");
     let or_fail = if step.dialect() == Dialect::Sqlite { "OR FAIL " } else { "" };
-    let insert = format!("INSERT {or_fail}INTO {{runs}} ({COLUMNS}) SELECT {CELLS} {{rows}} WHERE true");
+    let insert = format!("INSERT {or_fail}INTO {{runs}} ({COLUMNS}) {{cells}}");
     let sql = match step.dialect() {
         Dialect::MySql => format!("{insert} ON DUPLICATE KEY UPDATE {set}"),
         _ => format!("{insert} ON CONFLICT (id) DO UPDATE SET {set}"),

@@ -212,7 +212,7 @@ impl Step<'_> {
         batch: Batch<'_>,
     ) -> Result<Vec<Row>, sqlx::Error> {
         let mut rows = Vec::new();
-        for part in batch.parts(self.dialect().most_rows()).iter().filter(|part| !part.is_empty()) {
+        for part in self.dialect().parts(template, batch).iter().filter(|part| !part.is_empty()) {
             let text = self.writer.write(template, values, Some(part));
             rows.extend(self.fetch_text(&text, values, Some(part)).await?);
         }
@@ -233,7 +233,7 @@ impl Step<'_> {
         batch: Batch<'_>,
     ) -> Result<u64, sqlx::Error> {
         let mut changed = 0;
-        for part in batch.parts(self.dialect().most_rows()).iter().filter(|part| !part.is_empty()) {
+        for part in self.dialect().parts(template, batch).iter().filter(|part| !part.is_empty()) {
             let text = self.writer.write(template, values, Some(part));
             changed += self.run_text(&text, values, Some(part)).await?;
         }

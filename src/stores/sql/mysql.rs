@@ -10,7 +10,7 @@ use sqlx::{Arguments, ConnectOptions, Connection, Executor};
 
 use super::batch::{Batch, Cell, Values};
 use super::database::ACQUIRE;
-use super::dialect::{Kind, Slot, Text};
+use super::dialect::{Kind, Slot, Text, json_key};
 
 fn options(url: &str) -> Result<MySqlConnectOptions, sqlx::Error> {
     // What a batch is compared with is compared byte by byte, as in the tables.
@@ -79,11 +79,12 @@ fn json(batch: &Batch<'_>) -> String {
     for row in batch.cells.chunks(batch.columns.len()) {
         text.push_str(if text.len() > 1 { ",{" } else { "{" });
         let mut comma = "";
-        for ((name, _), cell) in batch.columns.iter().zip(row) {
+        for (at, cell) in row.iter().enumerate() {
+            let key = json_key(at);
             let written = match cell {
                 Cell::Null => continue,
-                Cell::Int(number) => write!(text, "{comma}\"{name}\":{number}"),
-                Cell::Text(value) => write!(text, "{comma}\"{name}\":{}", Value::from(value.as_ref())),
+                Cell::Int(number) => write!(text, "{comma}\"{key}\":{number}"),
+                Cell::Text(value) => write!(text, "{comma}\"{key}\":{}", Value::from(value.as_ref())),
             };
             written.expect("a string takes all that is written");
             comma = ",";
