@@ -1,6 +1,8 @@
 //! Claim: where tasks, their history and the decisions about them live.
 
 mod agenda;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+mod crypt;
 mod decision;
 mod edit;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
