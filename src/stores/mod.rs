@@ -10,6 +10,7 @@ mod envelope;
 mod error;
 mod filter;
 mod history;
+mod kept;
 mod leases;
 mod memory;
 mod nodes;
