@@ -66,6 +66,8 @@ pub use scheduler::{
     Settings, Shutdown, State, StoreInfo, TaskFilter, TaskHandle, TaskImport, TaskSnapshot, TaskSort,
     TaskState, TaskUpdate, TimelineEntry, TypeOptions,
 };
+#[cfg(all(feature = "file", unix))]
+pub use stores::FileStore;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub use stores::SqlStore;
 pub use stores::{MemoryStore, RunFilter, Store, StoreError};

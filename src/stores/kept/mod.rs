@@ -1,5 +1,8 @@
 //! Tasks, their history and what is decided about them, in memory: what each call of a store means.
 
+#[cfg(all(feature = "file", unix))]
+mod restore;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
