@@ -146,7 +146,6 @@ impl Open {
     fn new(settings: &Settings) -> Result<Self, StoreError> {
         let path = &settings.directory;
         let seal = settings.keys.seal()?;
-        system::make_directory(path)?;
         let file_system = match &settings.file_system {
             Some(told) => Some(told.clone()),
             None => FileSystem::of(path)?,
@@ -157,6 +156,7 @@ impl Open {
                  directory on a disk of this host, or for several hosts a store in a database"
             )));
         }
+        system::make_directory(path)?;
         let lock = system::open(&path.join(LOCK))?;
         let held = Held::wait(&lock, true)?;
         if !system::is_at(&lock, &path.join(LOCK)) {
@@ -221,8 +221,7 @@ impl Open {
 
 /// Reads a directory as a whole. Whoever asks has the lock.
 fn load(path: &Path, mut state: State) -> Result<(Journal, State), StoreError> {
-    files::read(path, &mut state)?;
-    state.dirty = Default::default();
+    let entries = files::read(path, &mut state)?;
     let journal = path.join(JOURNAL);
     let mut journal = match Journal::open(&journal)? {
         Some(journal) => journal,
@@ -233,9 +232,7 @@ fn load(path: &Path, mut state: State) -> Result<(Journal, State), StoreError> {
             Journal::begin(&journal, None)?
         }
     };
-    for step in journal.read_on::<Vec<Change>>()? {
-        step.into_iter().for_each(|change| state.apply(change));
-    }
+    state.restore(entries, journal.read_on()?);
     Ok((journal, state))
 }
 

@@ -55,8 +55,9 @@ pub(super) fn make_directories(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads all files. What is none of ours is passed over, what can't be read is set aside.
-pub(super) fn read(path: &Path, state: &mut State) -> Result<(), StoreError> {
+/// Reads all files, and answers the entries of the history. What is none of ours is passed over, what can't be read is set
+/// aside.
+pub(super) fn read(path: &Path, state: &mut State) -> Result<Vec<Entry>, StoreError> {
     if let Some(about) = read_file(&path.join(ABOUT))? {
         read_about(&about, state)?;
     }
@@ -78,9 +79,7 @@ pub(super) fn read(path: &Path, state: &mut State) -> Result<(), StoreError> {
         state.histories.insert(name, file);
         entries.extend(read);
     }
-    entries.sort_by_key(Entry::number);
-    entries.into_iter().for_each(|entry| state.apply(Change::Run(entry)));
-    Ok(())
+    Ok(entries)
 }
 
 fn read_about(about: &[u8], state: &mut State) -> Result<(), StoreError> {

@@ -56,13 +56,6 @@ pub(super) struct Entry {
     pub(super) run: RunRecord,
 }
 
-impl Entry {
-    /// Its place in the history.
-    pub(super) fn number(&self) -> u64 {
-        self.n
-    }
-}
-
 /// A task's file.
 #[derive(Serialize, Deserialize)]
 struct TaskFile {
@@ -259,6 +252,30 @@ impl State {
             Change::Left(nodes) => nodes.into_iter().for_each(|node| self.kept.drop_node(node)),
             Change::Key(key) => self.key = Some(key),
         }
+    }
+
+    /// Takes over what the files say of the history, and what the journal says of all. Some files may be newer than its
+    /// beginning, so that the history is in order only when all is read.
+    pub(super) fn restore(&mut self, entries: Vec<Entry>, steps: Vec<Vec<Change>>) {
+        let mut entries: FxHashMap<RunId, Entry> =
+            entries.into_iter().map(|entry| (entry.run.id, entry)).collect();
+        for change in steps.into_iter().flatten() {
+            match change {
+                Change::Run(entry) => {
+                    self.mark(&Change::Run(entry.clone()));
+                    entries.insert(entry.run.id, entry);
+                }
+                Change::Pruned(runs) => {
+                    for entry in runs.iter().filter_map(|run| entries.remove(run)) {
+                        self.dirty.pruned.entry(entry.run.task).or_default().push(entry.run.id);
+                    }
+                }
+                other => self.apply(other),
+            }
+        }
+        let mut entries: Vec<Entry> = entries.into_values().collect();
+        entries.sort_by_key(|entry| entry.n);
+        entries.into_iter().for_each(|entry| self.put_run(entry));
     }
 
     /// Takes a task over as it is in its file, or sets it aside.

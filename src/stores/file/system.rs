@@ -138,9 +138,12 @@ const PROGRAMS: [&str; 18] = [
 ];
 
 impl FileSystem {
-    /// The one that a path is on; `None`: this system can't be asked.
+    /// The one that a path is on, or that it would be made on; `None`: this system can't be asked.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) fn of(path: &Path) -> io::Result<Option<Self>> {
+        let is_there = |path: &&Path| path.as_os_str().is_empty() || path.exists();
+        let path = path.ancestors().find(is_there).filter(|path| !path.as_os_str().is_empty());
+        let path = path.unwrap_or(Path::new("."));
         let magic = u64::from(rustix::fs::statfs(path)?.f_type as u32);
         let program = if magic == FUSE { program_of(std::fs::metadata(path)?.dev()) } else { None };
         Ok(Some(Self { magic, program }))
