@@ -105,7 +105,7 @@ impl State {
 
     pub(super) fn remove_old(&mut self, prune: &Prune) -> Answered<usize> {
         let places = self.kept.superfluous(prune);
-        let change = self.prune(&places);
-        Ok((places.len(), change.into_iter().collect()))
+        let changes = self.prune(&places);
+        Ok((places.len(), changes))
     }
 }

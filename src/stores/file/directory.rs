@@ -1,5 +1,6 @@
 //! A directory, as one process sees it: it reads what others have written, and takes its own steps, each under the lock.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use super::state::{Change, State};
 use super::system::{self, FileSystem, Held};
 use crate::stores::StoreError;
 use crate::stores::crypt::Keys;
+use crate::task::TaskId;
 
 /// A longer journal is begun anew when all other files say what it said.
 const LONGEST_JOURNAL: u64 = 4 << 20;
@@ -98,13 +100,15 @@ impl Directory {
         })
     }
 
-    /// Brings all files up to date, and lets go of them.
+    /// Brings all files up to date, and lets go of them: where nobody else is at work they say all.
     pub(super) fn close(&mut self) -> Result<(), StoreError> {
         if self.open.is_some() {
             self.within(|(path, open)| {
-                let _held = open.hold(path, true)?;
+                let held = open.hold(path, true)?;
                 open.catch_up(path)?;
-                open.write_files(path)
+                open.write_files(path)?;
+                drop(held);
+                open.sync_files(path)
             })?;
         }
         self.open = None;
@@ -139,7 +143,8 @@ fn failure(path: &Path, error: &StoreError) -> StoreError {
 }
 
 const LOCK: &str = "lock";
-pub(super) const JOURNAL: &str = "journal";
+const JOURNAL: &str = "journal";
+const BEFORE: &str = "journal.before";
 const DAMAGED: &str = "journal.damaged";
 
 impl Open {
@@ -207,32 +212,63 @@ impl Open {
         Ok(())
     }
 
-    /// Has all other files say what the journal says, and begins a new one. A process may die at any place of it: the old journal
-    /// says the same, and more.
+    /// Has all other files say what the journal says, and begins a new one.
+    ///
+    /// A process may die at any place of it: the journals say the same, and more. The files are not synced, which would hold
+    /// everybody up for a second: this journal is kept until they are. Those of the one before it are on the disk by now,
+    /// as a rule, so that it takes no time to make sure of it.
     fn write_files(&mut self, path: &Path) -> Result<(), StoreError> {
         if self.journal.has_steps() {
+            let before = Journal::open(&path.join(BEFORE))?;
+            files::sync(path, &before.map(touched).transpose()?.unwrap_or_default())?;
             files::write(path, &mut self.state)?;
+            if self.state.is_restored {
+                files::sync(path, &self.state.dirty.files())?;
+                self.state.is_restored = false;
+            }
+            std::fs::rename(path.join(JOURNAL), path.join(BEFORE))?;
             self.journal = Journal::begin(&path.join(JOURNAL), Some(&self.journal))?;
             self.state.dirty = Default::default();
         }
         Ok(())
     }
+
+    /// Makes sure that the files are on the disk, and removes the journal before. Nobody waits for it.
+    fn sync_files(&self, path: &Path) -> Result<(), StoreError> {
+        let Some(before) = Journal::open(&path.join(BEFORE))? else { return Ok(()) };
+        let Some(same) = Journal::open(&path.join(BEFORE))? else { return Ok(()) };
+        files::sync(path, &touched(before)?)?;
+        let _held = self.hold(path, true)?;
+        // Unless somebody else has begun another one meanwhile.
+        if Journal::open(&path.join(BEFORE))?.is_some_and(|before| before.is_same(&same)) {
+            system::remove(&path.join(BEFORE))?;
+        }
+        Ok(())
+    }
+}
+
+/// The tasks whose files a journal has changed.
+fn touched(mut journal: Journal) -> Result<BTreeSet<TaskId>, StoreError> {
+    let steps = journal.read_on::<Vec<Change>>()?;
+    Ok(steps.iter().flatten().filter_map(Change::task).collect())
 }
 
 /// Reads a directory as a whole. Whoever asks has the lock.
 fn load(path: &Path, mut state: State) -> Result<(Journal, State), StoreError> {
     let entries = files::read(path, &mut state)?;
     let journal = path.join(JOURNAL);
+    let mut before = Journal::open(&path.join(BEFORE))?;
+    let steps = before.as_mut().map(Journal::read_on).transpose()?.unwrap_or_default();
     let mut journal = match Journal::open(&journal)? {
         Some(journal) => journal,
         None => {
             if journal.exists() {
                 std::fs::rename(&journal, path.join(DAMAGED))?;
             }
-            Journal::begin(&journal, None)?
+            Journal::begin(&journal, before.as_ref())?
         }
     };
-    state.restore(entries, journal.read_on()?);
+    state.restore(entries, steps, journal.read_on()?);
     Ok((journal, state))
 }
 

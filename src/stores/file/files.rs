@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::journal::VERSION;
 use super::names::name_of;
 use super::state::{Change, Dirty, Entry, State};
-use super::system;
+use super::system::{self, Sync};
 use crate::stores::{NodeRecord, StoreError};
 use crate::task::{RunId, TaskId};
 
@@ -137,14 +137,14 @@ fn read_history(bytes: &[u8]) -> (HistoryFile, Vec<Entry>) {
         file.lines += 1;
         match serde_json::from_slice(line) {
             Ok(Change::Run(entry)) => drop(entries.insert(entry.run.id, entry)),
-            Ok(Change::Pruned(runs)) => runs.iter().for_each(|run| drop(entries.remove(run))),
+            Ok(Change::Pruned { runs, .. }) => runs.iter().for_each(|run| drop(entries.remove(run))),
             _ => file.strange.push(String::from_utf8_lossy(line).into_owned()),
         }
     }
     (file, entries.into_values().collect())
 }
 
-/// Writes all that the journal says otherwise.
+/// Writes all that the journal says otherwise. It is on the disk when it is [synced](sync).
 pub(super) fn write(path: &Path, state: &mut State) -> Result<(), StoreError> {
     let dirty = std::mem::take(&mut state.dirty);
     let written = write_dirty(path, state, &dirty);
@@ -157,16 +157,24 @@ fn write_dirty(path: &Path, state: &mut State, dirty: &Dirty) -> Result<(), Stor
     for id in &dirty.tasks {
         write_task(&directory, state, id)?;
     }
-    system::sync_directory(&directory)?;
     let directory = path.join(RUNS);
     let tasks: BTreeSet<&TaskId> = dirty.runs.keys().chain(dirty.pruned.keys()).collect();
     for task in tasks {
         write_history(&directory, state, dirty, task)?;
     }
-    system::sync_directory(&directory)?;
     let about = About { v: VERSION, key: state.key.clone(), nodes: state.kept.nodes() };
-    system::replace(&path.join(ABOUT), &pretty(&about)?)?;
+    system::replace(&path.join(ABOUT), &pretty(&about)?, Sync::Now)?;
     Ok(system::sync_directory(path)?)
+}
+
+/// Has the files of these tasks on the disk.
+pub(super) fn sync(path: &Path, tasks: &BTreeSet<TaskId>) -> io::Result<()> {
+    for name in tasks.iter().map(name_of) {
+        system::sync(&path.join(TASKS).join(format!("{name}.json")))?;
+        system::sync(&path.join(RUNS).join(format!("{name}.jsonl")))?;
+    }
+    system::sync_directory(&path.join(TASKS))?;
+    system::sync_directory(&path.join(RUNS))
 }
 
 fn write_task(directory: &Path, state: &State, id: &TaskId) -> Result<(), StoreError> {
@@ -179,7 +187,7 @@ fn write_task(directory: &Path, state: &State, id: &TaskId) -> Result<(), StoreE
         (None, None) => None,
     };
     match file {
-        Some(file) => drop(system::replace(&path, &pretty(&file)?)?),
+        Some(file) => drop(system::replace(&path, &pretty(&file)?, Sync::Later)?),
         None => system::remove(&path)?,
     }
     Ok(())
@@ -198,7 +206,8 @@ fn write_history(
     for run in dirty.runs.get(task).into_iter().flatten() {
         changes.extend(state.entry(task, *run)?.map(Change::Run));
     }
-    changes.extend(dirty.pruned.get(task).map(|runs| Change::Pruned(runs.clone())));
+    let pruned = |runs: &Vec<RunId>| Change::Pruned { task: task.clone(), runs: runs.clone() };
+    changes.extend(dirty.pruned.get(task).map(pruned));
     let live = state.kept.runs_of(task).len();
     let is_long = file.lines + changes.len() > 2 * live + MOST_OLD_LINES;
     if live == 0 || is_long || file.is_torn || !file.strange.is_empty() {
@@ -210,7 +219,11 @@ fn write_history(
         file = HistoryFile { lines: entries.len(), ..Default::default() };
         match entries.is_empty() {
             true => return Ok(system::remove(&path)?),
-            false => drop(system::replace(&path, &lines_of(entries.into_iter().map(Change::Run))?)?),
+            // What it had before is not in the journal.
+            false => {
+                let lines = lines_of(entries.into_iter().map(Change::Run))?;
+                system::replace(&path, &lines, Sync::Now)?;
+            }
         }
     } else {
         file.lines += changes.len();

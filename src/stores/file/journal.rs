@@ -1,5 +1,5 @@
-//! The journal: each step that was taken, a line, which is the step's commit. The other files say what they said when the journal
-//! was begun; together they are what is kept.
+//! The journal: each step that was taken, a line, which is the step's commit. The other files say what they said when it was begun.
+//! As they were not synced then, the journal before is kept until they are, which is when the next one is begun.
 //!
 //! A line is a digest of what follows it, a space and JSON. One that is not whole was never committed: a process died while it
 //! wrote it. Only who has the lock alone writes.
@@ -12,7 +12,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::system;
+use super::system::{self, Sync};
 use crate::stores::StoreError;
 use crate::task::Digest;
 
@@ -88,7 +88,7 @@ impl Journal {
     pub(super) fn begin(path: &Path, before: Option<&Self>) -> Result<Self, StoreError> {
         let (generation, after) = before.map_or((1, 0), |before| (before.generation + 1, before.len));
         let header = line(&Header { v: VERSION, generation, after })?;
-        let file = system::replace(path, &header)?;
+        let file = system::replace(path, &header, Sync::Now)?;
         system::sync_directory(path.parent().unwrap_or(path))?;
         let len = header.len() as u64;
         Ok(Self { inode: file.metadata()?.ino(), file, generation, len, begin: len })
@@ -112,6 +112,11 @@ impl Journal {
     /// Whether it is this file that others find there.
     pub(super) fn is_at(&self, path: &Path) -> bool {
         system::is_at(&self.file, path)
+    }
+
+    /// Whether it is this one.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.generation == other.generation
     }
 
     /// Whether it has steps.

@@ -35,7 +35,8 @@ use crate::task::{Handlers, NodeId, RunId, RunRecord, TaskId, TaskRecord};
 ///
 /// `tasks` has a file for each task, `runs` one for the history of each, and `journal` what has happened since those were
 /// written, which is a minute ago at most. A decision is in the journal, and on the disk, before anything runs. The
-/// directory is made where it is not there, for its owner alone; nothing but a store is to write there while one is open.
+/// directory is made where it is not there, for its owner alone. While a store is open nobody else is to write there; when
+/// the last was shut down in order, the files say all, and can be edited.
 ///
 /// Any number of processes of one host may share it: `lock` is locked for each step. A directory that several hosts may
 /// share (NFS, SMB, sshfs and the like, as far as Linux tells) is refused, as locks don't hold there.

@@ -31,14 +31,27 @@ pub(super) enum Change {
     Gone(TaskId),
     /// An entry of the history.
     Run(Entry),
-    /// Entries that were removed from the history.
-    Pruned(Vec<RunId>),
+    /// Entries that were removed from a task's history.
+    Pruned { task: TaskId, runs: Vec<RunId> },
     /// A scheduler.
     Node(NodeRecord),
     /// Schedulers that are not known any more.
     Left(Vec<NodeId>),
     /// The check text of the key: see [`Seal::check`].
     Key(String),
+}
+
+impl Change {
+    /// The task whose files are to say so.
+    pub(super) fn task(&self) -> Option<TaskId> {
+        match self {
+            Self::Task(file) => Some(id_in(file)),
+            Self::Schedule { id, .. } | Self::Gone(id) => Some(id.clone()),
+            Self::Run(entry) => Some(entry.run.task.clone()),
+            Self::Pruned { task, .. } => Some(task.clone()),
+            Self::Node(_) | Self::Left(_) | Self::Key(_) => None,
+        }
+    }
 }
 
 /// An entry of the history, as it is written: what is secret of it is sealed.
@@ -85,9 +98,18 @@ struct Place {
 #[derive(Debug, Default)]
 pub(super) struct Dirty {
     pub(super) tasks: BTreeSet<TaskId>,
+    /// Those of which the journal has all: a file that is not on the disk yet can be made of it.
+    whole: BTreeSet<TaskId>,
     /// By their tasks.
     pub(super) runs: BTreeMap<TaskId, BTreeSet<RunId>>,
     pub(super) pruned: BTreeMap<TaskId, Vec<RunId>>,
+}
+
+impl Dirty {
+    /// The tasks whose files are to be written.
+    pub(super) fn files(&self) -> BTreeSet<TaskId> {
+        self.tasks.iter().chain(self.runs.keys()).chain(self.pruned.keys()).cloned().collect()
+    }
 }
 
 /// See the [module](self).
@@ -105,6 +127,8 @@ pub(super) struct State {
     pub(super) histories: BTreeMap<String, HistoryFile>,
     /// See [`Change::Key`].
     pub(super) key: Option<String>,
+    /// Some of it stands in the journal before alone, as a power cut may have taken the files.
+    pub(super) is_restored: bool,
 }
 
 /// What a call may have changed.
@@ -128,6 +152,7 @@ impl State {
             dirty: Dirty::default(),
             histories: BTreeMap::new(),
             key: None,
+            is_restored: false,
         }
     }
 
@@ -135,18 +160,14 @@ impl State {
     pub(super) fn changes(&mut self, touched: Touched) -> Result<Vec<Change>, StoreError> {
         let mut changes = Vec::new();
         let Touched { tasks, schedules, runs } = touched;
-        for id in schedules.difference(&tasks) {
+        for id in tasks.union(&schedules) {
+            let is_whole = tasks.contains(id) || !self.dirty.whole.contains(id);
             changes.push(match self.kept.record(id) {
                 None => Change::Gone(id.clone()),
+                Some(record) if is_whole => Change::Task(self.file_of(record)?),
                 Some(TaskRecord { schedule, waiting, .. }) => {
                     Change::Schedule { id: id.clone(), schedule: *schedule, waiting: waiting.clone() }
                 }
-            });
-        }
-        for id in &tasks {
-            changes.push(match self.kept.record(id) {
-                None => Change::Gone(id.clone()),
-                Some(record) => Change::Task(self.file_of(record)?),
             });
         }
         for (task, run) in runs {
@@ -197,26 +218,30 @@ impl State {
     }
 
     /// Removes entries of the history; answers how it is written.
-    pub(super) fn prune(&mut self, places: &[u32]) -> Option<Change> {
-        let runs: Vec<RunId> = places.iter().map(|at| self.kept.run(*at).id).collect();
-        let change = (!runs.is_empty()).then_some(Change::Pruned(runs));
-        change.inspect(|change| self.apply(change.clone()))
+    pub(super) fn prune(&mut self, places: &[u32]) -> Vec<Change> {
+        let mut pruned: BTreeMap<TaskId, Vec<RunId>> = BTreeMap::new();
+        for run in places.iter().map(|at| self.kept.run(*at)) {
+            pruned.entry(run.task.clone()).or_default().push(run.id);
+        }
+        let changes: Vec<_> = pruned.into_iter().map(|(task, runs)| Change::Pruned { task, runs }).collect();
+        changes.iter().for_each(|change| self.apply(change.clone()));
+        changes
     }
 
     /// Notes what the other files say otherwise from now on.
     fn mark(&mut self, change: &Change) {
         match change {
-            Change::Task(file) => drop(self.dirty.tasks.insert(id_in(file))),
+            Change::Task(file) => {
+                let id = id_in(file);
+                self.dirty.whole.insert(id.clone());
+                self.dirty.tasks.insert(id);
+            }
             Change::Schedule { id, .. } | Change::Gone(id) => drop(self.dirty.tasks.insert(id.clone())),
             Change::Run(entry) => {
                 self.dirty.runs.entry(entry.run.task.clone()).or_default().insert(entry.run.id);
             }
-            Change::Pruned(runs) => {
-                for run in runs {
-                    let Some(place) = self.places.get(run) else { continue };
-                    let task = self.kept.run(place.at).task.clone();
-                    self.dirty.pruned.entry(task).or_default().push(*run);
-                }
+            Change::Pruned { task, runs } => {
+                self.dirty.pruned.entry(task.clone()).or_default().extend(runs);
             }
             Change::Node(_) | Change::Left(_) | Change::Key(_) => {}
         }
@@ -243,7 +268,7 @@ impl State {
                 self.kept.drop_task(&id);
             }
             Change::Run(entry) => self.put_run(entry),
-            Change::Pruned(runs) => {
+            Change::Pruned { runs, .. } => {
                 for place in runs.iter().filter_map(|run| self.places.remove(run)) {
                     self.kept.drop_run(place.at);
                 }
@@ -254,23 +279,21 @@ impl State {
         }
     }
 
-    /// Takes over what the files say of the history, and what the journal says of all. Some files may be newer than its
-    /// beginning, so that the history is in order only when all is read.
-    pub(super) fn restore(&mut self, entries: Vec<Entry>, steps: Vec<Vec<Change>>) {
+    /// Takes over what the files say of the history, and what the journal before and the one of now say of all. Some files may
+    /// be newer than these, so that the history is in order only when all is read.
+    pub(super) fn restore(&mut self, entries: Vec<Entry>, before: Vec<Vec<Change>>, now: Vec<Vec<Change>>) {
         let mut entries: FxHashMap<RunId, Entry> =
             entries.into_iter().map(|entry| (entry.run.id, entry)).collect();
-        for change in steps.into_iter().flatten() {
-            match change {
-                Change::Run(entry) => {
-                    self.mark(&Change::Run(entry.clone()));
-                    entries.insert(entry.run.id, entry);
+        self.is_restored = !before.is_empty();
+        for steps in [before, now] {
+            self.dirty.whole.clear();
+            for change in steps.into_iter().flatten() {
+                self.mark(&change);
+                match change {
+                    Change::Run(entry) => drop(entries.insert(entry.run.id, entry)),
+                    Change::Pruned { runs, .. } => runs.iter().for_each(|run| drop(entries.remove(run))),
+                    other => self.apply(other),
                 }
-                Change::Pruned(runs) => {
-                    for entry in runs.iter().filter_map(|run| entries.remove(run)) {
-                        self.dirty.pruned.entry(entry.run.task).or_default().push(entry.run.id);
-                    }
-                }
-                other => self.apply(other),
             }
         }
         let mut entries: Vec<Entry> = entries.into_values().collect();

@@ -20,9 +20,17 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
 /// What the name of a file ends with that is not finished.
 pub(super) const UNFINISHED: &str = ".tmp";
 
+/// Whether what is written is on the disk when the call returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sync {
+    Now,
+    /// The system writes it when it sees fit, and a power cut may leave anything.
+    Later,
+}
+
 /// Writes a file as a whole: it is there with all that is in it, or it is as it was. That it is there is kept for good when its
 /// directory is [synced](sync_directory), too.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
+pub(super) fn replace(path: &Path, bytes: &[u8], sync: Sync) -> io::Result<File> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(UNFINISHED);
     let mut file = OpenOptions::new()
@@ -33,16 +41,24 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
         .mode(0o600)
         .open(&unfinished)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
+    if sync == Sync::Now {
+        file.sync_all()?;
+    }
     std::fs::rename(&unfinished, path)?;
     Ok(file)
 }
 
-/// Appends to a file, or makes it.
+/// Appends to a file, or makes it; it is on the disk later.
 pub(super) fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)?.write_all(bytes)
+}
+
+/// Has a file on the disk, if it is there.
+pub(super) fn sync(path: &Path) -> io::Result<()> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        file => file?.sync_all(),
+    }
 }
 
 /// Removes a file, if it is there.

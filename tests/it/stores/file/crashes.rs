@@ -103,6 +103,44 @@ async fn files_of_which_only_some_are_written_say_the_same_with_the_journal() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_a_power_cut_has_taken_are_in_the_journals() {
+    let directory = Directory::new();
+    let (clock, scheduler) = directory.started().await;
+    for id in ["a", "b"] {
+        scheduler.add_task(every_ten_seconds(id)).await.unwrap();
+    }
+    // Twice the files are written while all goes on, and are not synced.
+    clock.advance(seconds(150)).await;
+    let cut = directory.copy();
+    let seen = cut.seen().await;
+    assert!(cut.path("journal.before").exists() && cut.text("tasks/a.json").contains("12:0"));
+    let files = ["tasks/a.json", "tasks/b.json", "runs/a.jsonl", "runs/b.jsonl"];
+
+    let mut half = Vec::new();
+    for file in files {
+        let whole = cut.text(file);
+        // Of a history that was appended to the end alone.
+        let kept = if file.starts_with("runs") { whole.len() - 20 } else { whole.len() / 2 };
+        cut.write(file, &whole[..kept]);
+        assert_eq!(cut.seen().await, seen, "half of {file}");
+        half.push((file, whole[..kept].to_owned()));
+    }
+    for (file, _) in &half[..2] {
+        cut.write(file, "");
+        assert_eq!(cut.seen().await, seen, "nothing of {file}");
+    }
+    for (file, text) in half {
+        cut.write(file, text);
+    }
+    let store = cut.store();
+    store.start().await.unwrap();
+    store.shutdown().await.unwrap();
+    assert!(!cut.path("journal.before").exists(), "the files are whole again, and on the disk");
+    assert_eq!(cut.seen().await, seen);
+    scheduler.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_journal_is_set_aside_and_what_stands_before_is_kept() {
     let directory = Directory::new();
     let _scheduler = lived_in(&directory).await;
