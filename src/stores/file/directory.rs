@@ -218,9 +218,10 @@ impl Open {
     /// everybody up for a second: this journal is kept until they are. Those of the one before it are on the disk by now,
     /// as a rule, so that it takes no time to make sure of it.
     fn write_files(&mut self, path: &Path) -> Result<(), StoreError> {
-        if self.journal.has_steps() {
-            let before = Journal::open(&path.join(BEFORE))?;
-            files::sync(path, &before.map(touched).transpose()?.unwrap_or_default())?;
+        if self.journal.has_steps() || self.state.is_restored {
+            if let Some(mut before) = Journal::open(&path.join(BEFORE))? {
+                files::sync(path, &touched(&mut before)?)?;
+            }
             files::write(path, &mut self.state)?;
             if self.state.is_restored {
                 files::sync(path, &self.state.dirty.files())?;
@@ -235,12 +236,11 @@ impl Open {
 
     /// Makes sure that the files are on the disk, and removes the journal before. Nobody waits for it.
     fn sync_files(&self, path: &Path) -> Result<(), StoreError> {
-        let Some(before) = Journal::open(&path.join(BEFORE))? else { return Ok(()) };
-        let Some(same) = Journal::open(&path.join(BEFORE))? else { return Ok(()) };
-        files::sync(path, &touched(before)?)?;
+        let Some(mut before) = Journal::open(&path.join(BEFORE))? else { return Ok(()) };
+        files::sync(path, &touched(&mut before)?)?;
         let _held = self.hold(path, true)?;
         // Unless somebody else has begun another one meanwhile.
-        if Journal::open(&path.join(BEFORE))?.is_some_and(|before| before.is_same(&same)) {
+        if before.is_at(&path.join(BEFORE)) {
             system::remove(&path.join(BEFORE))?;
         }
         Ok(())
@@ -248,7 +248,7 @@ impl Open {
 }
 
 /// The tasks whose files a journal has changed.
-fn touched(mut journal: Journal) -> Result<BTreeSet<TaskId>, StoreError> {
+fn touched(journal: &mut Journal) -> Result<BTreeSet<TaskId>, StoreError> {
     let steps = journal.read_on::<Vec<Change>>()?;
     Ok(steps.iter().flatten().filter_map(Change::task).collect())
 }

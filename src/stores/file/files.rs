@@ -36,8 +36,6 @@ pub(super) struct HistoryFile {
     lines: usize,
     /// Lines that can't be read. They are kept in a file beside when this one is written anew.
     strange: Vec<String>,
-    /// Its last line has no end: a process died while it wrote it.
-    is_torn: bool,
 }
 
 /// Makes the directories in it, and removes what was not finished.
@@ -127,8 +125,7 @@ fn read_all(directory: &Path, ending: &str) -> io::Result<Vec<(String, Vec<u8>)>
 }
 
 fn read_history(bytes: &[u8]) -> (HistoryFile, Vec<Entry>) {
-    let mut file =
-        HistoryFile { is_torn: bytes.last().is_some_and(|last| *last != b'\n'), ..Default::default() };
+    let mut file = HistoryFile::default();
     let mut entries: HashMap<RunId, Entry> = HashMap::new();
     let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
     // Behind the last end of a line stands nothing, or what the journal has as a whole.
@@ -209,8 +206,10 @@ fn write_history(
     let pruned = |runs: &Vec<RunId>| Change::Pruned { task: task.clone(), runs: runs.clone() };
     changes.extend(dirty.pruned.get(task).map(pruned));
     let live = state.kept.runs_of(task).len();
+    // A process may have died while it wrote there.
+    let is_torn = !system::has_whole_lines(&path)?;
     let is_long = file.lines + changes.len() > 2 * live + MOST_OLD_LINES;
-    if live == 0 || is_long || file.is_torn || !file.strange.is_empty() {
+    if live == 0 || is_long || is_torn || !file.strange.is_empty() {
         if !file.strange.is_empty() {
             let lines: String = file.strange.iter().map(|line| format!("{line}\n")).collect();
             system::append(&directory.join(format!("{name}.unreadable")), lines.as_bytes())?;

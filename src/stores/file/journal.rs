@@ -114,11 +114,6 @@ impl Journal {
         system::is_at(&self.file, path)
     }
 
-    /// Whether it is this one.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.generation == other.generation
-    }
-
     /// Whether it has steps.
     pub(super) fn has_steps(&self) -> bool {
         self.len > self.begin

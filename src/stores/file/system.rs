@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
@@ -51,6 +51,19 @@ pub(super) fn replace(path: &Path, bytes: &[u8], sync: Sync) -> io::Result<File>
 /// Appends to a file, or makes it; it is on the disk later.
 pub(super) fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)?.write_all(bytes)
+}
+
+/// Whether a file has lines alone: the last one has its end, or there is none.
+pub(super) fn has_whole_lines(path: &Path) -> io::Result<bool> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        file => file?,
+    };
+    let (mut last, length) = ([b'\n'], file.metadata()?.len());
+    if length > 0 {
+        file.read_exact_at(&mut last, length - 1)?;
+    }
+    Ok(last == [b'\n'])
 }
 
 /// Has a file on the disk, if it is there.

@@ -132,12 +132,36 @@ async fn files_that_a_power_cut_has_taken_are_in_the_journals() {
     for (file, text) in half {
         cut.write(file, text);
     }
-    let store = cut.store();
-    store.start().await.unwrap();
-    store.shutdown().await.unwrap();
-    assert!(!cut.path("journal.before").exists(), "the files are whole again, and on the disk");
-    assert_eq!(cut.seen().await, seen);
+    // With a journal that was begun just before it, too.
+    let begun = cut.copy();
+    let journal = cut.text("journal");
+    begun.write("journal", &journal[..=journal.find('\n').unwrap()]);
+    for (cut, seen) in [(&begun, begun.seen().await), (&cut, seen)] {
+        let store = cut.store();
+        store.start().await.unwrap();
+        store.shutdown().await.unwrap();
+        assert!(!cut.path("journal.before").exists(), "the files are whole again, and on the disk");
+        assert_eq!(cut.seen().await, seen);
+    }
     scheduler.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_a_line_of_a_history_takes_no_other_with_it() {
+    let directory = Directory::new();
+    let (clock, scheduler) = directory.started().await;
+    scheduler.add_task(every_ten_seconds("t")).await.unwrap();
+    clock.advance(seconds(70)).await;
+    // Another process dies while it writes there.
+    let half = format!("{}{{\"run\":{{\"n\":", directory.text("runs/t.jsonl"));
+    directory.write("runs/t.jsonl", half);
+
+    clock.advance(seconds(70)).await;
+    scheduler.stop().await.unwrap();
+
+    let runs = directory.store().runs(&asyncz::RunFilter::new()).await.unwrap();
+    assert_eq!(runs.len(), 14);
+    assert!(!directory.path("runs/t.unreadable").exists() && !directory.path("journal.before").exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
