@@ -193,6 +193,8 @@ impl Open {
     fn catch_up(&mut self, path: &Path) -> Result<(), StoreError> {
         let journal = path.join(JOURNAL);
         if !self.journal.is_at(&journal) {
+            // It is still there for us, and nobody writes there any more.
+            self.read_on()?;
             let next = Journal::open(&journal)?;
             let next = next.ok_or_else(|| StoreError::new("its journal was removed or damaged"))?;
             let follows = next.follows(&self.journal)?;
@@ -206,6 +208,10 @@ impl Open {
                 return Ok(());
             }
         }
+        self.read_on()
+    }
+
+    fn read_on(&mut self) -> Result<(), StoreError> {
         for step in self.journal.read_on::<Vec<Change>>()? {
             step.into_iter().for_each(|change| self.state.apply(change));
         }
