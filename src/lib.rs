@@ -21,6 +21,7 @@
 //! `axum` and `macros` are on unless turned off; `config` reads configurations out of files and the environment; `lock`
 //! lets one of several processes schedule; `process` runs handlers in processes of their own (`ProcessPoolExecutor`);
 //! `sqlite`, `postgres` and `mysql` keep tasks in a database (`SqlStore`), and `tls` encrypts the way to it;
+//! `file` keeps them in a directory (`FileStore`), and `encryption` encrypts what is kept in either;
 //! `testing` is for your dev-dependencies.
 
 mod clock;
@@ -65,6 +66,8 @@ pub use scheduler::{
     Settings, Shutdown, State, StoreInfo, TaskFilter, TaskHandle, TaskImport, TaskSnapshot, TaskSort,
     TaskState, TaskUpdate, TimelineEntry, TypeOptions,
 };
+#[cfg(all(feature = "file", unix))]
+pub use stores::FileStore;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub use stores::SqlStore;
 pub use stores::{MemoryStore, RunFilter, Store, StoreError};

@@ -12,6 +12,8 @@ pub(super) struct History {
     a_task: usize,
     in_all: usize,
     entries: Vec<Entry>,
+    /// Places of entries that were removed.
+    free: Vec<u32>,
     all: Chain,
     /// By the task's number in the store.
     of_task: Vec<Chain>,
@@ -77,7 +79,7 @@ impl Chain {
 impl History {
     /// A history of at most so many entries.
     pub(super) fn new(a_task: usize, in_all: usize) -> Self {
-        Self { a_task, in_all, entries: Vec::new(), all: Chain::EMPTY, of_task: Vec::new() }
+        Self { a_task, in_all, entries: Vec::new(), free: Vec::new(), all: Chain::EMPTY, of_task: Vec::new() }
     }
 
     /// Adds an entry of the task of this number and answers where it stands, and which task has lost an entry for it.
@@ -85,15 +87,14 @@ impl History {
         if self.of_task.len() <= task as usize {
             self.of_task.resize(task as usize + 1, Chain::EMPTY);
         }
-        let (at, loser) = match self.superfluous(task) {
-            Some(at) => {
-                let loser = self.entries[at as usize].task;
-                self.all.remove(at, &mut self.entries, IN_ALL);
-                self.of_task[loser as usize].remove(at, &mut self.entries, IN_TASK);
+        let superfluous = self.superfluous(task).map(|at| (at, Some(self.unlink(at))));
+        let place = superfluous.or_else(|| Some((self.free.pop()?, None)));
+        let (at, loser) = match place {
+            Some((at, loser)) => {
                 let entry = &mut self.entries[at as usize];
                 entry.run = run;
                 entry.task = task;
-                (at, Some(loser))
+                (at, loser)
             }
             None => {
                 let link = Link { older: NONE, newer: NONE };
@@ -104,6 +105,14 @@ impl History {
         self.all.push(at, &mut self.entries, IN_ALL);
         self.of_task[task as usize].push(at, &mut self.entries, IN_TASK);
         (at, loser)
+    }
+
+    /// Takes an entry out of its chains; answers whose it was.
+    fn unlink(&mut self, at: u32) -> u32 {
+        let task = self.entries[at as usize].task;
+        self.all.remove(at, &mut self.entries, IN_ALL);
+        self.of_task[task as usize].remove(at, &mut self.entries, IN_TASK);
+        task
     }
 
     /// The entry in whose place the next one of a task comes. Entries of runs that go on are not superfluous, however old:
@@ -163,5 +172,43 @@ impl History {
         let wanted =
             places.map(|at| &self.entries[at as usize].run).filter(|run| filter.matches(run)).cloned();
         wanted.take(filter.limit.unwrap_or(usize::MAX)).collect()
+    }
+}
+
+/// For a store that writes its history down, and prunes it.
+#[cfg(all(feature = "file", unix))]
+impl History {
+    /// Removes the entry at this place; answers the number of its task.
+    pub(super) fn remove(&mut self, at: u32) -> u32 {
+        let task = self.unlink(at);
+        self.free.push(at);
+        task
+    }
+
+    /// Where the entry of a run of this task stands.
+    pub(super) fn find_in_task(&self, task: u32, run: RunId) -> Option<u32> {
+        self.chain_of(task).find(|at| self.entry(*at).id == run)
+    }
+
+    /// Where the entries of this task stand, newest first.
+    pub(super) fn newest_of(&self, task: u32) -> Vec<u32> {
+        self.chain_of(task).collect()
+    }
+
+    /// How many entries this task has.
+    pub(super) fn count(&self, task: u32) -> usize {
+        self.of_task.get(task as usize).map_or(0, |chain| chain.len as usize)
+    }
+
+    /// Where all entries stand, oldest first.
+    pub(super) fn oldest_first(&self) -> impl Iterator<Item = u32> {
+        let some = |at: u32| (at != NONE).then_some(at);
+        std::iter::successors(some(self.all.oldest), move |at| some(self.entries[*at as usize].in_all.newer))
+    }
+
+    fn chain_of(&self, task: u32) -> impl Iterator<Item = u32> {
+        let some = |at: u32| (at != NONE).then_some(at);
+        let newest = self.of_task.get(task as usize).and_then(|chain| some(chain.newest));
+        std::iter::successors(newest, move |at| some(self.entries[*at as usize].in_task.older))
     }
 }

@@ -46,6 +46,16 @@ impl Leases {
         });
     }
 
+    #[cfg(all(feature = "file", unix))]
+    pub(super) fn put(&mut self, record: NodeRecord) {
+        self.0.insert(record.node.id, record);
+    }
+
+    #[cfg(all(feature = "file", unix))]
+    pub(super) fn drop(&mut self, node: NodeId) {
+        self.0.remove(&node);
+    }
+
     pub(super) fn records(&self) -> Vec<NodeRecord> {
         self.0.values().cloned().collect()
     }

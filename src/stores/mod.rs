@@ -1,13 +1,18 @@
 //! Claim: where tasks, their history and the decisions about them live.
 
 mod agenda;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", all(feature = "file", unix)))]
+mod crypt;
 mod decision;
 mod edit;
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", all(feature = "file", unix)))]
 mod envelope;
 mod error;
+#[cfg(all(feature = "file", unix))]
+mod file;
 mod filter;
 mod history;
+mod kept;
 mod leases;
 mod memory;
 mod nodes;
@@ -26,6 +31,8 @@ use crate::task::{Handlers, NodeId, RunId, RunRecord, TaskId, TaskRecord};
 pub use decision::{Claim, ClaimOutcome, Decision, Finish, FinishOutcome, Retry, RunEnd, Then};
 pub use edit::{Edit, EditOutcome};
 pub use error::StoreError;
+#[cfg(all(feature = "file", unix))]
+pub use file::FileStore;
 pub use filter::RunFilter;
 pub use memory::MemoryStore;
 pub use nodes::{Beat, LapsedRun, Node, NodeRecord, Renewal};

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `--seconds N`: how long things go wrong on each store (60). `--seed N`: what goes wrong, and when (chosen, and printed).
-//! `--store NAME`: only this one of `sqlite`, `postgres`, `mysql`. `--nodes N`: how many processes (4). `--tasks N`: how many
+//! `--store NAME`: only this one of `sqlite`, `file`, `postgres`, `mysql`. `--nodes N`: how many processes (4). `--tasks N`: how many
 //! tasks (200). It ends with 1 where a promise was broken.
 
 #![expect(
@@ -80,11 +80,16 @@ fn targets(folder: &std::path::Path) -> Vec<Target> {
         url: format!("sqlite://{}", folder.join("chaos.db").display()),
         is_server: false,
     };
+    let file = Target {
+        name: "file",
+        url: format!("file://{}", folder.join("chaos.store").display()),
+        is_server: false,
+    };
     let server = |(name, variable): (&'static str, &str)| {
         std::env::var(variable).ok().map(|url| Target { name, url, is_server: true })
     };
     let servers = [("postgres", "ASYNCZ_TEST_POSTGRES"), ("mysql", "ASYNCZ_TEST_MYSQL")];
-    std::iter::once(sqlite).chain(servers.into_iter().filter_map(server)).collect()
+    [sqlite, file].into_iter().chain(servers.into_iter().filter_map(server)).collect()
 }
 
 /// Shorter than in earnest, so that many lapse.

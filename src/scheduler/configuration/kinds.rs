@@ -48,7 +48,7 @@ macro_rules! with_feature {
 #[rustfmt::skip]
 pub(super) const STORES: &[Kind<dyn Store>] = &[
     Kind { names: &["memory"], class: "MemoryStore", make: Make::Here(memory) },
-    Kind { names: &["file"], class: "FileStore", make: Make::Needs("file") },
+    Kind { names: &["file"], class: "FileStore", make: FILE },
     Kind { names: &["sqlite"], class: "", make: with_feature!("sqlite", sql::sqlite) },
     Kind { names: &["postgres", "postgresql"], class: "", make: with_feature!("postgres", sql::postgres) },
     Kind { names: &["mysql", "mariadb"], class: "", make: with_feature!("mysql", sql::mysql) },
@@ -62,6 +62,11 @@ const ANY_SQL: Make<dyn Store> = Make::Here(sql::sql);
 #[cfg(not(any(feature = "sqlite", feature = "postgres", feature = "mysql")))]
 const ANY_SQL: Make<dyn Store> = Make::Needs("sqlite\", \"postgres\" or \"mysql");
 
+#[cfg(all(feature = "file", unix))]
+const FILE: Make<dyn Store> = Make::Here(file);
+#[cfg(not(all(feature = "file", unix)))]
+const FILE: Make<dyn Store> = Make::Needs("file");
+
 #[rustfmt::skip]
 pub(super) const EXECUTORS: &[Kind<dyn Executor>] = &[
     Kind { names: &["asyncio", "tokio"], class: "AsyncIOExecutor", make: Make::Here(tokio) },
@@ -72,6 +77,17 @@ pub(super) const EXECUTORS: &[Kind<dyn Executor>] = &[
 
 fn memory(_: &mut TypeOptions) -> Made<dyn Store> {
     Ok(Arc::new(MemoryStore::new()))
+}
+
+#[cfg(all(feature = "file", unix))]
+fn file(options: &mut TypeOptions) -> Made<dyn Store> {
+    let (directory, lease) = (options.text("directory"), options.time("lease"));
+    let missing = "its `directory` is missing: write a path, such as `/var/lib/app/tasks`";
+    let store = crate::stores::FileStore::new(directory.ok_or(missing)?);
+    Ok(Arc::new(match lease {
+        Some(lease) => store.lease(lease),
+        None => store,
+    }))
 }
 
 fn tokio(_: &mut TypeOptions) -> Made<dyn Executor> {

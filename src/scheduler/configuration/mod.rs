@@ -89,6 +89,7 @@ use crate::{AsynczConfig, SchedulerConfig, Settings};
 /// | store type | | options |
 /// |---|---|---|
 /// | `memory` | [`MemoryStore`](crate::MemoryStore) | |
+/// | `file`, with its feature, on Unix | `FileStore` | `directory`; `lease` |
 /// | `sqlite`, `postgres`, `mysql`, each with its feature; `sql` or `sqlalchemy`: whichever the url says | `SqlStore` | `url`; `table_prefix`, `schema`, `lease`, `max_connections`, `server_clock` |
 ///
 /// # Layers

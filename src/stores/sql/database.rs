@@ -13,12 +13,14 @@ use super::mysql;
 use super::postgres;
 #[cfg(feature = "sqlite")]
 use super::sqlite;
+use crate::stores::crypt::Seal;
 
 /// A database, and how it is spoken to.
 #[derive(Clone, Debug)]
 pub(super) struct Database {
     pub(super) writer: Writer,
     pub(super) pool: Pool,
+    pub(super) seal: Seal,
 }
 
 #[derive(Clone, Debug)]
@@ -34,6 +36,7 @@ pub(super) enum Pool {
 /// What is written together or not at all. Dropped, it is taken back.
 pub(super) struct Step<'a> {
     pub(super) writer: &'a Writer,
+    pub(super) seal: &'a Seal,
     transaction: Transaction,
 }
 
@@ -184,7 +187,7 @@ impl Database {
                 #[cfg(feature = "mysql")]
                 Pool::MySql(pool) => Transaction::MySql(pool.begin().await?),
             };
-            Ok(Step { writer: &self.writer, transaction })
+            Ok(Step { writer: &self.writer, seal: &self.seal, transaction })
         })
     }
 }

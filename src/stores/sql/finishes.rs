@@ -8,6 +8,7 @@ use super::claims::write_entries;
 use super::database::{Database, Step};
 use super::rows::{self, ENTRY, TASK, TASK_COLUMNS, TaskRow};
 use super::tasks::{IDS, KEYS};
+use crate::stores::crypt::Seal;
 use crate::stores::{Finish, FinishOutcome, StoreError, Then};
 use crate::task::{NodeId, RunId, RunStatus, Schedule};
 
@@ -68,6 +69,7 @@ impl Place {
 /// What is to be written.
 struct Ends<'a> {
     by: &'a str,
+    seal: &'a Seal,
     entries: HashMap<RunId, Entry>,
     places: HashMap<i64, Place>,
     ends: Batch<'static>,
@@ -150,7 +152,7 @@ async fn finish_all(
         if let Some((retry, status)) = finish.next() {
             rows::push_entry(&mut next, finish.key, finish.entry(by, &retry, status));
         }
-        let [id, status, started, finished, value, error] = end_of(finish);
+        let [id, status, started, finished, value, error] = end_of(finish, &database.seal)?;
         ours.push([id, status, started, finished, value, error, key.into()]);
     }
     let tasks = counts.len() as u64;
@@ -183,9 +185,10 @@ async fn finish_all(
 }
 
 impl<'a> Ends<'a> {
-    fn new(by: &'a str) -> Self {
+    fn new(by: &'a str, seal: &'a Seal) -> Self {
         Self {
             by,
+            seal,
             entries: HashMap::new(),
             places: HashMap::new(),
             ends: Batch::new(END),
@@ -195,8 +198,8 @@ impl<'a> Ends<'a> {
     }
 
     /// Reads what the ends are about, and locks it: tasks before their runs, as a claim does.
-    async fn read(step: &mut Step<'_>, by: &'a str, ends: &[Finish]) -> Result<Self, StoreError> {
-        let mut all = Self::new(by);
+    async fn read(step: &mut Step<'a>, by: &'a str, ends: &[Finish]) -> Result<Self, StoreError> {
+        let mut all = Self::new(by, step.seal);
         let mut keys: Vec<i64> = ends.iter().map(|end| rows::key(end.key)).collect();
         loop {
             keys.sort_unstable();
@@ -254,7 +257,7 @@ impl<'a> Ends<'a> {
             // What the handler has committed stands, whatever went wrong afterwards.
             self.closed.cells.push(finish.run.to_string().into());
         } else {
-            self.ends.push(end_of(finish));
+            self.ends.push(end_of(finish, self.seal)?);
         }
         let then = if was_completed { Then::Over } else { finish.then };
         // A run of a task that was deleted meanwhile is counted nowhere, and nobody tries it again.
@@ -327,7 +330,7 @@ pub(super) async fn close_completed(step: &mut Step<'_>, node: &str, now: i64) -
     if completed.is_empty() {
         return Ok(());
     }
-    let mut all = Ends::new(node);
+    let mut all = Ends::new(node, step.seal);
     let mut keys = completed.iter().map(|row| row.number(1)).collect::<Result<Vec<_>, _>>()?;
     keys.sort_unstable();
     keys.dedup();
@@ -357,14 +360,16 @@ pub(super) fn find_tasks() -> String {
 pub(super) const FIND_RUNS: &str = "SELECT r.id, r.place, r.node, r.status FROM {batch} AS b JOIN {runs} AS r ON r.id = b_id \
      ORDER BY r.seq {lock}";
 
-fn end_of(finish: &Finish) -> [Cell<'static>; END.len()] {
+fn end_of(finish: &Finish, seal: &Seal) -> Result<[Cell<'static>; END.len()], StoreError> {
     let end = &finish.end;
-    [
+    let value = end.value.as_ref().map(|value| seal.close_value(finish.run, value)).transpose()?;
+    let error = end.error.clone().map(|error| seal.close_error(finish.run, error)).transpose()?;
+    Ok([
         finish.run.to_string().into(),
         end.status.as_str().into(),
         end.started_at.map(rows::micros).into(),
         rows::micros(end.finished_at).into(),
-        rows::json_text(end.value.as_ref()),
-        end.error.clone().map(rows::clean).into(),
-    ]
+        value.map(|value| value.to_string()).into(),
+        error.map(rows::clean).into(),
+    ])
 }

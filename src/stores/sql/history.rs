@@ -49,7 +49,7 @@ impl SqlStore {
             values.push(("limit", limit_of(limit)));
         }
         let rows = database.read_batch(&sql, &values, statuses.as_ref()).await?;
-        rows.iter().map(|row| rows::read_run(row, 0)).collect()
+        rows.iter().map(|row| rows::read_run(row, 0, &database.seal)).collect()
     }
 
     pub(super) async fn try_prune(&self, database: &Database, prune: &Prune) -> Result<usize, StoreError> {

@@ -9,6 +9,7 @@ mod definitions;
 mod dialect;
 mod finishes;
 mod history;
+mod marks;
 #[cfg(feature = "mysql")]
 mod mysql;
 mod nodes;
@@ -35,6 +36,7 @@ use self::changes::Listening;
 use self::database::{Database, Pool, Step};
 use self::definitions::Definitions;
 use self::settings::Settings;
+use super::crypt::Keys;
 use super::{
     Beat, ChangeListener, Changes, Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Found,
     NextDue, Prune, Query, Renewal, RunFilter, Store, StoreError,
@@ -132,6 +134,18 @@ impl SqlStore {
         self
     }
 
+    /// The keys that what tasks say and answer is encrypted with, in the place of those in `ASYNCZ_STORE_ENCRYPTION_KEY`
+    /// (feature `encryption`). Default: those; and without any it is written as it is.
+    ///
+    /// A key is a text of at least 32 characters, such as 32 random bytes in base64. The first one encrypts and all decrypt: a new
+    /// one goes first, once every program has it. What is encrypted and what is not, and how a key is replaced, says
+    /// `docs/guarantees.md`.
+    #[must_use]
+    pub fn encryption_keys<T: Into<String>>(mut self, keys: impl IntoIterator<Item = T>) -> Self {
+        self.settings.keys = Keys::told(keys);
+        self
+    }
+
     /// The SQL that makes its tables, for a database where programs may not.
     ///
     /// # Errors
@@ -148,10 +162,12 @@ impl SqlStore {
             return Ok(database.clone());
         }
         let writer = self.settings.writer()?;
+        let seal = self.settings.keys.seal()?;
         Pool::check(writer.dialect, &self.settings.url).await?;
         let pool = Pool::new(writer.dialect, &self.settings.url, self.settings.max_connections)?;
-        let database = Database { writer, pool };
+        let database = Database { writer, pool, seal };
         schema::migrate(&database, &self.settings).await?;
+        marks::check_key(&database).await?;
         Ok(open.insert(Arc::new(database)).clone())
     }
 

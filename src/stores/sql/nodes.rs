@@ -154,9 +154,10 @@ async fn lapsed(step: &mut Step<'_>, beat: &Beat, now: DateTime<Utc>) -> Result<
         ("told", rows::micros(now).into()),
         ("limit", limit_of(beat.limit)),
     ];
+    let seal = step.seal;
     let read = |row: &Row| -> Result<Lapsed, sqlx::Error> {
         let leased_until = rows::instant(row.number(RUN_COLUMNS + rows::TASK_COLUMNS)?)?;
-        Ok((rows::read_run(row, 0)?, TaskRow::read(row, RUN_COLUMNS)?, leased_until))
+        Ok((rows::read_run(row, 0, seal)?, TaskRow::read(row, RUN_COLUMNS)?, leased_until))
     };
     step.fetch_batch(&lapsed_runs(), &values, batch_of(&beat.handlers)).await?.iter().map(read).collect()
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::batch::{Batch, Cell, Columns, Kind};
+use super::batch::{Batch, Columns, Kind};
 use super::database::Row;
 use crate::stores::StoreError;
+use crate::stores::crypt::Seal;
 use crate::task::{
     Count, NodeId, Occurrence, RunId, RunRecord, RunStatus, Schedule, StoreKey, TaskDefinition, TaskRecord,
     Waiting,
@@ -223,11 +224,11 @@ pub(super) const RUN: &str = "r.id, r.due, r.generation, r.attempt, r.flags, r.o
 pub(super) const RUN_COLUMNS: usize = 15;
 
 /// Reads the columns of [`RUN`], the first of which is the one of this number.
-pub(super) fn read_run(row: &Row, first: usize) -> Result<RunRecord, sqlx::Error> {
+pub(super) fn read_run(row: &Row, first: usize, seal: &Seal) -> Result<RunRecord, sqlx::Error> {
     let flags = row.number(first + 4)?;
     let value = row.text(first + 12)?;
     let value: Option<Value> = value.as_deref().map(serde_json::from_str).transpose().map_err(read_error)?;
-    Ok(RunRecord {
+    let mut run = RunRecord {
         id: run_id(&row.string(first)?)?,
         task: row.string(first + 14)?.into(),
         occurrence: Occurrence {
@@ -246,7 +247,9 @@ pub(super) fn read_run(row: &Row, first: usize) -> Result<RunRecord, sqlx::Error
         finished_at: maybe_instant(row.int(first + 11)?)?,
         value,
         error: row.text(first + 13)?,
-    })
+    };
+    seal.open_run(&mut run);
+    Ok(run)
 }
 
 pub(super) fn read_error(error: serde_json::Error) -> sqlx::Error {
@@ -264,9 +267,4 @@ pub(super) fn node_id(text: &str) -> Result<NodeId, sqlx::Error> {
 
 pub(super) fn status(text: &str) -> Result<RunStatus, sqlx::Error> {
     serde_json::from_value(Value::from(text)).map_err(read_error)
-}
-
-/// A cell that is text, or null.
-pub(super) fn json_text(value: Option<&Value>) -> Cell<'static> {
-    value.map(Value::to_string).into()
 }

@@ -13,16 +13,23 @@ use crate::task::Digest;
 ///
 /// A program works with tables that are one version newer than it knows, so that programs can be replaced one by one: a
 /// migration adds, and only the one after it takes away what nobody uses any more.
-const MIGRATIONS: [[&str; 3]; 1] = [[
-    include_str!("migrations/0001_sqlite.sql"),
-    include_str!("migrations/0001_postgres.sql"),
-    include_str!("migrations/0001_mysql.sql"),
-]];
+const MIGRATIONS: [[&str; 3]; 2] = [
+    [
+        include_str!("migrations/0001_sqlite.sql"),
+        include_str!("migrations/0001_postgres.sql"),
+        include_str!("migrations/0001_mysql.sql"),
+    ],
+    [
+        include_str!("migrations/0002_sqlite.sql"),
+        include_str!("migrations/0002_postgres.sql"),
+        include_str!("migrations/0002_mysql.sql"),
+    ],
+];
 
 /// The version of the tables that this program knows.
 const KNOWN: i64 = MIGRATIONS.len() as i64;
 
-const TABLES: [&str; 5] = ["tasks", "runs", "nodes", "cancels", "handlers"];
+const TABLES: [&str; 6] = ["tasks", "runs", "nodes", "cancels", "handlers", "marks"];
 
 impl Writer {
     /// What makes the tables as they are in a version from those of the one before it.
@@ -109,7 +116,7 @@ async fn change(database: &Database, settings: &Settings) -> Result<(), StoreErr
     }
     // MySQL commits after each change of a table, so that the lock is the connection's: it is one that goes with the lock.
     let pool = Pool::new(writer.dialect, &settings.url, 1)?;
-    let own = Database { writer: writer.clone(), pool };
+    let own = Database { writer: writer.clone(), pool, seal: database.seal.clone() };
     let done = change_locked(&own).await;
     own.pool.close().await;
     done

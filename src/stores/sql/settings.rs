@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::dialect::{Dialect, Names, Writer};
+use crate::stores::crypt::Keys;
 use crate::stores::{LEASE, StoreError};
 
 #[derive(Clone)]
@@ -14,6 +15,7 @@ pub(super) struct Settings {
     pub(super) lease: Duration,
     pub(super) max_connections: u32,
     pub(super) server_clock: bool,
+    pub(super) keys: Keys,
 }
 
 impl Settings {
@@ -25,6 +27,7 @@ impl Settings {
             lease: LEASE,
             max_connections: 5,
             server_clock: true,
+            keys: Keys::default(),
         }
     }
 
@@ -104,6 +107,7 @@ impl fmt::Debug for Settings {
             .field("lease", &self.lease)
             .field("max_connections", &self.max_connections)
             .field("server_clock", &self.server_clock)
+            .field("keys", &self.keys)
             .finish()
     }
 }

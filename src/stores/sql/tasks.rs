@@ -7,6 +7,7 @@ use super::batch::{Batch, Cell, Columns, Kind};
 use super::database::{Database, Row, Step};
 use super::dialect::Dialect;
 use super::rows::{self, TASK, TASK_COLUMNS, TaskRow};
+use crate::stores::crypt::Seal;
 use crate::stores::{Edit, EditOutcome, Found, Query, StoreError, Unreadable, envelope};
 use crate::task::{Handlers, RunId, TaskId, TaskRecord};
 
@@ -223,7 +224,7 @@ impl SqlStore {
                 // Read again as a whole, as it may have changed in between.
                 let task = TaskRow::read(&row, 0)?;
                 let id = TaskId::from(row.string(TASK_COLUMNS)?);
-                let definition = envelope::read(&row.string(TASK_COLUMNS + 1)?);
+                let definition = envelope::read(&row.string(TASK_COLUMNS + 1)?, &id, &database.seal);
                 if let Ok(definition) = &definition {
                     self.definitions.keep(task.key, task.edited, definition.clone());
                 }
@@ -271,14 +272,14 @@ pub(super) fn batch_of(handlers: &Handlers) -> Batch<'_> {
     Batch::of(HANDLERS, names)
 }
 
-fn batch(written: &[Written<'_>]) -> Result<Batch<'static>, StoreError> {
+fn batch(written: &[Written<'_>], seal: &Seal) -> Result<Batch<'static>, StoreError> {
     let mut batch = Batch::new(WRITTEN);
     for (task, edited) in written {
         let schedule = &task.schedule;
         batch.push([
             task.id().to_string().into(),
             task.definition.handler.to_string().into(),
-            envelope::write(&task.definition)?.into(),
+            envelope::write(&task.definition, seal)?.into(),
             (*edited).into(),
             schedule.version.wrapping_sub(1).cast_signed().into(),
             schedule.version.cast_signed().into(),
@@ -311,7 +312,7 @@ fn done(rows: &[Row]) -> Result<Done, sqlx::Error> {
 
 async fn insert(step: &mut Step<'_>, written: &[Written<'_>]) -> Result<Done, StoreError> {
     note_handlers(step, written).await?;
-    let batch = batch(written)?;
+    let batch = batch(written, step.seal)?;
     if step.dialect() == Dialect::MySql {
         return insert_by_steps(step, written, batch).await;
     }
@@ -376,7 +377,8 @@ async fn note_handlers(step: &mut Step<'_>, written: &[Written<'_>]) -> Result<(
 async fn replace(step: &mut Step<'_>, written: &[Written<'_>]) -> Result<Done, StoreError> {
     note_handlers(step, written).await?;
     let on = "{by_id} AND t.version = b_was AND t.deleted = 0";
-    let rows = step.change("tasks", &set(), on, "task_key, id", &[], batch(written)?).await?;
+    let batch = batch(written, step.seal)?;
+    let rows = step.change("tasks", &set(), on, "task_key, id", &[], batch).await?;
     Ok(done(&rows)?)
 }
 

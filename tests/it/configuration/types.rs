@@ -108,6 +108,44 @@ async fn a_store_in_a_database_is_told_where_it_is() {
     );
 }
 
+#[cfg(all(feature = "file", unix))]
+#[tokio::test]
+async fn a_store_in_a_directory_is_told_where_it_is() {
+    use asyncz::{RunFilter, Task};
+
+    use crate::scheduler::{at_noon, nothing};
+
+    let directory = std::env::temp_dir().join(format!("asyncz-{}-types", std::process::id()));
+    for (kind, name) in [("type", "file"), ("class", "asyncz.stores.file:FileStore")] {
+        let (clock, config) = at_noon();
+        let store = json!({kind: name, "directory": directory.to_str(), "lease": "20s"});
+        let scheduler = config.configuration(json!({"asyncz.stores.default": store})).scheduler();
+        scheduler.start().await.unwrap();
+        let task = Task::from_fn("nothing", nothing).id("t").every(seconds(10)).replace_existing(true);
+        scheduler.add_task(task).await.unwrap();
+        clock.advance(seconds(30)).await;
+        assert!(!scheduler.runs(RunFilter::new().task("t")).await.unwrap().is_empty(), "{name}");
+        assert_eq!(scheduler.info().stores[0].kind, "FileStore");
+        scheduler.stop().await.unwrap();
+    }
+    std::fs::remove_dir_all(&directory).unwrap();
+
+    let told = problems(json!({"asyncz.stores": {
+        "a": {"type": "file"},
+        "b": {"type": "file", "directory": "/tmp/x", "lease": "soon", "suffix": ".task"},
+    }}))
+    .await;
+    assert_eq!(
+        told[0],
+        "asyncz.stores.a: its `directory` is missing: write a path, such as `/var/lib/app/tasks`"
+    );
+    assert!(told[1].starts_with("asyncz.stores.b.lease `soon`"), "{told:?}");
+    assert_eq!(
+        told[2],
+        "there is no key `asyncz.stores.b.suffix`; the options of `file` are: directory, lease"
+    );
+}
+
 #[tokio::test]
 async fn each_value_may_be_written_as_a_text() {
     for value in [json!(true), json!("true"), json!("True"), json!("yes"), json!(1), json!(" on ")] {

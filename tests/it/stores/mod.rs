@@ -2,6 +2,8 @@
 
 mod broken;
 mod conformance;
+#[cfg(all(feature = "file", unix))]
+mod file;
 mod mutant;
 #[cfg(all(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 mod sql;

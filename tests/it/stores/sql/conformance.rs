@@ -14,5 +14,7 @@ fn store(place: Place) -> SqlStore {
 }
 
 store_conformance!(sqlite, store(Place::sqlite()));
+#[cfg(feature = "encryption")]
+store_conformance!(sqlite_encrypted, store(Place::sqlite()).encryption_keys(["k".repeat(32)]));
 store_conformance!(postgres, store(Place::postgres()));
 store_conformance!(mysql, store(Place::mysql()));

@@ -3,6 +3,8 @@
 mod completing;
 mod conformance;
 mod cut;
+#[cfg(feature = "encryption")]
+mod encryption;
 mod history;
 mod many;
 mod opening;

@@ -24,7 +24,7 @@ async fn stores_that_open_at_once_make_the_tables_once(place: Place) {
         opened.await.unwrap().unwrap();
     }
 
-    assert_eq!(place.sql("SELECT COUNT(*) FROM {}schema_version").await, Some(1));
+    assert_eq!(place.sql("SELECT COUNT(*) FROM {}schema_version").await, Some(2));
     for store in stores {
         assert_eq!(store.count().await.unwrap(), 0);
     }
@@ -34,12 +34,12 @@ async fn a_program_works_with_tables_one_version_newer_and_refuses_later_ones(pl
     let (_clock, scheduler) = with_a_history(&place).await;
     scheduler.stop().await.unwrap();
 
-    place.sql("INSERT INTO {}schema_version (version) VALUES (2)").await;
-    assert_eq!(started(&place).await.count().await.unwrap(), 1);
     place.sql("INSERT INTO {}schema_version (version) VALUES (3)").await;
+    assert_eq!(started(&place).await.count().await.unwrap(), 1);
+    place.sql("INSERT INTO {}schema_version (version) VALUES (4)").await;
     let error = place.store().start().await.unwrap_err().to_string();
 
-    assert!(error.contains("version 3") && error.contains("update the program"), "{error}");
+    assert!(error.contains("version 4") && error.contains("update the program"), "{error}");
     assert_eq!(place.sql("SELECT COUNT(*) FROM {}tasks").await, Some(1));
 }
 
