@@ -1,3 +1,4 @@
+#![cfg_attr(any(doc, doctest), doc = "[The guide]: crate::guide\n\n")]
 #![cfg_attr(all(feature = "axum", feature = "macros"), doc = include_str!("../README.md"))]
 #![cfg_attr(not(all(feature = "axum", feature = "macros")), doc = "Scheduled tasks for axum and tokio.")]
 //!
@@ -5,6 +6,7 @@
 //!
 //! | for | see |
 //! |---|---|
+//! | everything, page by page | [The guide] |
 //! | the attribute and its options | [`task`] |
 //! | configuring and starting | [`AsynczConfig`], [`Configuration`], [`ServeExt`], [`Lifespan`] |
 //! | using a scheduler | [`Scheduler`] |
@@ -28,6 +30,8 @@ mod clock;
 mod error;
 pub mod events;
 pub mod executors;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod lifespan;
 mod log;
 mod panics;
