@@ -9,6 +9,7 @@ mod lifespan;
 mod lock;
 mod logging;
 mod macros;
+mod manuals;
 mod scheduler;
 mod simulation;
 mod stores;
