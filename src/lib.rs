@@ -1,4 +1,4 @@
-#![cfg_attr(any(doc, doctest), doc = "[The guide]: crate::guide\n\n")]
+#![cfg_attr(any(doc, doctest), doc = include_str!("guide/pages.md"))]
 #![cfg_attr(all(feature = "axum", feature = "macros"), doc = include_str!("../README.md"))]
 #![cfg_attr(not(all(feature = "axum", feature = "macros")), doc = "Scheduled tasks for axum and tokio.")]
 //!

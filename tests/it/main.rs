@@ -4,6 +4,7 @@
 
 mod configuration;
 mod executors;
+mod guide;
 mod lifespan;
 #[cfg(all(feature = "lock", unix))]
 mod lock;
