@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A test that a row links, written as `it/manuals/adding.rs: a_task_is_submitted_once`.
+/// A test that a row links: its file, and then its name with blanks, at which a table can break its lines.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Link {
     file: String,
@@ -41,14 +41,14 @@ fn rows(page: &str) -> Vec<Vec<String>> {
     rows
 }
 
-/// The links of a row's last cell.
+/// The links of a row's last cell: "`file` name; `file` name".
 fn links(row: &[String]) -> Vec<Link> {
-    let code = row.last().map(|cell| cell.split('`').skip(1).step_by(2)).into_iter().flatten();
-    let link = |text: &str| {
-        let (file, test) = text.split_once(": ")?;
-        Some(Link { file: file.to_owned(), test: test.to_owned() })
+    let parts: Vec<_> = row.last().map(|cell| cell.split('`').skip(1).collect()).unwrap_or_default();
+    let link = |parts: &[&str]| {
+        let name = parts.get(1)?.trim().trim_end_matches(';');
+        Some(Link { file: parts[0].to_owned(), test: name.replace(' ', "_") })
     };
-    code.filter_map(link).collect()
+    parts.chunks(2).filter_map(link).collect()
 }
 
 /// Whether a source has a function of this name, below an attribute that makes it a test.
@@ -95,11 +95,11 @@ fn each_test_of_the_manuals_is_linked() {
 
 #[test]
 fn a_row_without_a_test_is_noticed() {
-    let page = "| item | test |\n|---|---|\n| `a\\|b` | `it/x.rs: y`, `it/x.rs: z` |\n| c | |\n\n| other |\n|---|\n| d |";
+    let page = "| item | test |\n|---|---|\n| `a\\|b` | `it/x.rs` y and so; `it/x.rs` z |\n| c | |\n\n| other |\n|---|\n| d |";
     let rows = rows(page);
     assert_eq!((rows.len(), &*rows[0][0]), (2, "`a|b`"));
     let link = |test: &str| Link { file: "it/x.rs".to_owned(), test: test.to_owned() };
-    assert_eq!(links(&rows[0]), [link("y"), link("z")]);
+    assert_eq!(links(&rows[0]), [link("y_and_so"), link("z")]);
     assert_eq!(links(&rows[1]), []);
     let source = "#[test]\nfn plain() {}\n#[tokio::test]\nasync fn later() {}\nfn helper() {}\n";
     assert!(has_test(source, "plain") && has_test(source, "later"));
