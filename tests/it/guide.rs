@@ -83,3 +83,24 @@ fn code_fits_its_page() {
         }
     }
 }
+
+/// A table breaks its lines at blanks alone: the widest word of each of its columns must find room beside the others.
+#[test]
+fn tables_fit_their_page() {
+    for (file, page) in pages() {
+        let mut widest: Vec<usize> = Vec::new();
+        for line in page.lines() {
+            let Some(row) = line.strip_prefix('|') else {
+                widest.clear();
+                continue;
+            };
+            for (column, cell) in row.trim_end_matches('|').replace("\\|", "!").split('|').enumerate() {
+                let word = cell.split_whitespace().map(|word| word.chars().count()).max().unwrap_or(0);
+                widest.resize(widest.len().max(column + 1), 0);
+                widest[column] = widest[column].max(word);
+            }
+            let width = widest.iter().map(|word| word + 1).sum::<usize>();
+            assert!(width <= WIDEST_CODE, "{file}: {widest:?} characters up to the row {row}");
+        }
+    }
+}
