@@ -2,7 +2,8 @@
 //! configuration's other tests, in `configuration/ways.rs`.
 
 use asyncz::{
-    AsyncExecutor, AsynczConfig, Configuration, MemoryStore, Scheduler, TaskDefaults, ThreadPoolExecutor,
+    AsyncExecutor, AsynczConfig, Configuration, Error, MemoryStore, Scheduler, TaskDefaults,
+    ThreadPoolExecutor,
 };
 use serde_json::json;
 
@@ -91,6 +92,28 @@ async fn the_second_option_is_a_map() {
     assert_eq!(scheduler.info().executors[1].workers, Some(20));
     let rules = scheduler.get_task(&task).await.unwrap().rules;
     assert_eq!((rules.coalesce, rules.max_instances), (false, 3));
+}
+
+/// `{"type": "mongodb"}`, `{"type": "redis", "database": "0"}`: where they are is a matter of the start.
+#[tokio::test]
+async fn the_stores_of_the_manual_are_known_by_name() {
+    let scheduler = AsynczConfig::new().without_registry().scheduler();
+    let set_up = scheduler.setup(json!({
+        "asyncz.stores.mongo": {"type": "mongodb"},
+        "asyncz.stores.default": {"type": "redis", "database": "0"},
+    }));
+    match set_up.await {
+        Ok(()) => {
+            assert_eq!(parts(&scheduler), named(&[("default", "RedisStore"), ("mongo", "MongoStore")]));
+        }
+        // All that can be wrong is that they were not built in.
+        Err(Error::Configuration { problems }) => {
+            for problem in problems {
+                assert!(problem.message().contains("needs the cargo feature"), "{problem}");
+            }
+        }
+        Err(error) => panic!("{error:?}"),
+    }
 }
 
 #[tokio::test]
