@@ -9,6 +9,8 @@ macro_rules! pages {
             all(
                 feature = "axum",
                 feature = "config",
+                feature = "encryption",
+                feature = "file",
                 feature = "lock",
                 feature = "macros",
                 feature = "process",
