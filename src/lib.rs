@@ -20,7 +20,8 @@
 //!
 //! `axum` and `macros` are on unless turned off; `config` reads configurations out of files and the environment; `lock`
 //! lets one of several processes schedule; `process` runs handlers in processes of their own (`ProcessPoolExecutor`);
-//! `sqlite`, `postgres` and `mysql` keep tasks in a database (`SqlStore`), and `tls` encrypts the way to it;
+//! `sqlite`, `postgres` and `mysql` keep tasks in a database (`SqlStore`), `redis` in Redis (`RedisStore`), and `tls` encrypts
+//! the way there;
 //! `testing` is for your dev-dependencies.
 
 mod clock;
@@ -45,6 +46,8 @@ pub use chrono;
 pub use chrono_tz;
 #[doc(hidden)]
 pub use inventory;
+#[cfg(feature = "redis")]
+pub use redis;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub use sqlx;
 pub use typetag;
@@ -65,6 +68,8 @@ pub use scheduler::{
     Settings, Shutdown, State, StoreInfo, TaskFilter, TaskHandle, TaskImport, TaskSnapshot, TaskSort,
     TaskState, TaskUpdate, TimelineEntry, TypeOptions,
 };
+#[cfg(feature = "redis")]
+pub use stores::RedisStore;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub use stores::SqlStore;
 pub use stores::{MemoryStore, RunFilter, Store, StoreError};

@@ -2,8 +2,10 @@
 
 mod agenda;
 mod decision;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "redis"))]
+mod definitions;
 mod edit;
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "redis"))]
 mod envelope;
 mod error;
 mod filter;
@@ -11,6 +13,8 @@ mod history;
 mod leases;
 mod memory;
 mod nodes;
+#[cfg(feature = "redis")]
+mod redis;
 mod shared;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 mod sql;
@@ -29,6 +33,8 @@ pub use error::StoreError;
 pub use filter::RunFilter;
 pub use memory::MemoryStore;
 pub use nodes::{Beat, LapsedRun, Node, NodeRecord, Renewal};
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub use sql::{OwnTransaction, SqlStore};
 

@@ -86,7 +86,7 @@ impl SqlStore {
         by: NodeId,
         handlers: &Handlers,
     ) -> Result<NextDue, sqlx::Error> {
-        let readable = self.definitions.readable();
+        let readable = self.readable();
         let sql = format!("{NEXT_DUE}{readable}{FIRST_DUE} UNION ALL {CANCELLED}");
         let values = [("node", by.to_string().into()), ("now", Cell::Int(0))];
         let mut next = NextDue::default();

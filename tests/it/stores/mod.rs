@@ -3,5 +3,7 @@
 mod broken;
 mod conformance;
 mod mutant;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(all(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 mod sql;
