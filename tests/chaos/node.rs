@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use asyncz::chrono::{DateTime, TimeDelta, Utc};
-use asyncz::{AsynczConfig, Clock, SchedulerConfig, SqlStore, SystemClock, Task, TaskContext};
+use asyncz::{
+    AsynczConfig, Clock, RedisStore, SchedulerConfig, SqlStore, Store, SystemClock, Task, TaskContext,
+};
 
 use crate::LEASE;
 
@@ -85,8 +87,11 @@ pub(crate) fn extra(name: &str) -> Task {
     Task::from_fn("work", work).id(name.to_owned()).every(Duration::from_secs(1))
 }
 
-pub(crate) fn store(url: &str) -> SqlStore {
-    SqlStore::new(url).table_prefix("chaos_").lease(LEASE)
+pub(crate) fn store(url: &str) -> Arc<dyn Store> {
+    if url.starts_with("redis:") {
+        return Arc::new(RedisStore::new(url).prefix("chaos").lease(LEASE));
+    }
+    Arc::new(SqlStore::new(url).table_prefix("chaos_").lease(LEASE))
 }
 
 /// A scheduler on the store of the test.

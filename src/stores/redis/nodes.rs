@@ -12,7 +12,7 @@ use super::tasks::push_handlers;
 use super::words::Words;
 use crate::stores::leases::REMEMBERED;
 use crate::stores::{Beat, LapsedRun, NextDue, Node, NodeRecord, Renewal, StoreError};
-use crate::task::{Handlers, NodeId, RunId, RunRecord};
+use crate::task::{Handlers, NodeId, RunId, RunRecord, TaskRecord};
 
 /// So many runs of a lapsed scheduler are looked at in a step.
 const PAGE: usize = 200;
@@ -92,14 +92,17 @@ impl RedisStore {
 
     async fn with_tasks(&self, mut lapsed: Vec<Lapsed>) -> Result<Vec<LapsedRun>, StoreError> {
         lapsed.sort_unstable_by_key(|(run, ..)| (run.decided_at, run.id));
-        let mut tasks: Vec<_> = lapsed.iter().map(|(_, task, _)| task.clone()).collect();
-        tasks.sort_unstable();
-        tasks.dedup_by(|a, b| a.0 == b.0);
-        let found = self.records(tasks).await?.tasks;
-        // One that can't be read is left.
-        let task = |key: &str| found.iter().find(|task| records::key_text(task.key) == key).cloned();
+        let found = self.records(lapsed.iter().map(|(_, task, _)| task.clone()).collect()).await?.tasks;
+        // The run is told with its task as it was when both were found: where the task has changed since, the run may be
+        // somebody else's already. It is left for the next time, as is one that can't be read.
+        let task = |(key, text): &(String, String)| {
+            let version = records::version(text)?;
+            let is_it =
+                |task: &&TaskRecord| task.schedule.version == version && records::key_text(task.key) == *key;
+            found.iter().find(is_it).cloned()
+        };
         let with_task =
-            |(run, (key, _), leased_until): Lapsed| Some(LapsedRun { task: task(&key)?, run, leased_until });
+            |(run, at, leased_until): Lapsed| Some(LapsedRun { task: task(&at)?, run, leased_until });
         Ok(lapsed.into_iter().filter_map(with_task).collect())
     }
 

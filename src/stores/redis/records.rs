@@ -142,6 +142,11 @@ impl TaskText {
     }
 }
 
+/// The version of a task as it stands there; `None`: it can't be read.
+pub(super) fn version(task: &str) -> Option<u64> {
+    Words(task.get(30..)?).number().ok()
+}
+
 /// A definition with what tells it from others: its edit, and the task's id.
 pub(super) fn definition_text(edited: u64, id: &TaskId, envelope: &str) -> String {
     format!("{edited:016x} {} {id}{envelope}", id.as_str().len())

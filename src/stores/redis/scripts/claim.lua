@@ -25,23 +25,36 @@ local changed, entries, ordered, opened, long = {}, {}, {}, {}, {}
 -- By handler: where tasks are due now, and which are due no more.
 local due, undue = {}, {}
 
-local function lose(key, run, rest)
-  local entry = call('HGET', runs, run)
-  if not entry or not is_pending(entry) or sub(entry, 18, 29) ~= key then return end
+-- Of the runs that the claim which stands there says are lost the entries; false: one is not any more as it was found.
+local function losses(key, at)
+  local lost = {}
+  for n = at + 9, at + 6 + 3 * asked[at + 8], 3 do
+    if asked[n + 1] == 'l' then
+      local entry = call('HGET', runs, asked[n])
+      local from = asked[at + 5]
+      if not entry or not is_pending(entry) or sub(entry, 18, 29) ~= key then return false end
+      if from ~= '' and sub(entry, 2, 17) ~= from then return false end
+      lost[asked[n]] = entry
+    end
+  end
+  return lost
+end
+
+local function lose(entry, run, rest)
   call('HSET', runs, run, 'l' .. by .. sub(entry, 18) .. rest)
   call('SREM', open_of .. sub(entry, 2, 17), run)
   call('SREM', cancels_of .. sub(entry, 2, 17), run)
 end
 
 -- The decisions of the claim that stands there.
-local function decide(key, task, at)
+local function decide(key, task, at, lost)
   local id, decided, new = asked[at + 6], asked[at + 7], {}
   -- What waited has its entry already.
   local waits = find(task, '\n', 31, true)
   for n = at + 9, at + 6 + 3 * asked[at + 8], 3 do
     local run, status, rest = asked[n], asked[n + 1], asked[n + 2]
     if status == 'l' then
-      lose(key, run, rest)
+      lose(lost[run], run, rest)
     else
       if not (waits and call('HEXISTS', runs, run) == 1) then
         new[#new + 1] = run
@@ -68,12 +81,13 @@ while at <= #asked do
   n = n + 1
   local key, was, options, from = asked[at], asked[at + 1], asked[at + 4], asked[at + 5]
   local task, outcome = found[n], 'w'
+  local lost = losses(key, at)
   if find(options, 'r', 1, true) and not is_held(by) then
     outcome = 'x'
-  elseif not task or sub(task, 31, 30 + #was) ~= was or (from ~= '' and is_held(from)) then
+  elseif not task or sub(task, 31, 30 + #was) ~= was or not lost or (from ~= '' and is_held(from)) then
     outcome = 'l'
   else
-    decide(key, task, at)
+    decide(key, task, at, lost)
     local handler = sub(task, 1, 6)
     if find(options, 'o', 1, true) then
       remove_task(key, asked[at + 6], task)
