@@ -47,12 +47,10 @@ fn push_claim(words: &mut Words, by: NodeId, claim: &Claim) {
     words.written(format_args!("{} ", schedule.version.wrapping_sub(1)));
     words.written(format_args!("{}", Rest(schedule, waiting)));
     words.text(&records::score(schedule, !waiting.is_empty(), definition.rules.max_instances));
-    words.text(match (claim.claims_runs(), is_over) {
-        (false, false) => "",
-        (true, false) => "r",
-        (false, true) => "o",
-        (true, true) => "ro",
-    });
+    let loses = claim.decisions.iter().any(|decision| decision.status == RunStatus::Lost);
+    let option = |is: bool, letter: &'static str| if is { letter } else { "" };
+    let options = (option(claim.claims_runs(), "r"), option(is_over, "o"), option(loses, "l"));
+    words.written(format_args!("{}{}{}", options.0, options.1, options.2));
     match claim.taken_from {
         Some(node) => words.written(format_args!("{node}")),
         None => words.text(""),

@@ -7,3 +7,6 @@ mod mutant;
 mod redis;
 #[cfg(all(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 mod sql;
+
+#[cfg(feature = "redis")]
+pub(crate) use redis::Place as RedisPlace;

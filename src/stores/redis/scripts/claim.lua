@@ -1,7 +1,7 @@
 -- Writes claims. asked: the scheduler, the time; then for each claim, of which none is of the same task as another:
--- key, version and a blank, the rest of the task, score, options (r it claims runs, o the task is over with it), the
--- scheduler that runs are taken from, the task's id, when it was decided, how many decisions, and for each of these
--- run, status, the rest of its entry (of a run that is lost: its end).
+-- key, version and a blank, the rest of the task, score, options (r it claims runs, o the task is over with it, l runs are
+-- lost with it), the scheduler that runs are taken from, the task's id, when it was decided, how many decisions, and for each
+-- of these run, status, the rest of its entry (of a run that is lost: its end).
 -- Answers a letter for each: w won, o won and removed, l lost, x the scheduler's own lease has lapsed.
 local by, now = asked[1], time(asked[2])
 local leases = {}
@@ -46,9 +46,14 @@ local function lose(entry, run, rest)
   call('SREM', cancels_of .. sub(entry, 2, 17), run)
 end
 
+-- A task's history has so many entries now.
+local function remember(id, kept)
+  if most and kept > most then long[#long + 1] = id end
+end
+
 -- The decisions of the claim that stands there.
 local function decide(key, task, at, lost)
-  local id, decided, new = asked[at + 6], asked[at + 7], {}
+  local id, decided, new = asked[at + 6], asked[at + 7], nil
   -- What waited has its entry already.
   local waits = find(task, '\n', 31, true)
   for n = at + 9, at + 6 + 3 * asked[at + 8], 3 do
@@ -57,21 +62,24 @@ local function decide(key, task, at, lost)
       lose(lost[run], run, rest)
     else
       if not (waits and call('HEXISTS', runs, run) == 1) then
-        new[#new + 1] = run
         ordered[#ordered + 1] = decided
         ordered[#ordered + 1] = run
+        -- Most claims have one decision.
+        if not new and n == at + 6 + 3 * asked[at + 8] then
+          remember(id, call('RPUSH', history_of .. id, run))
+        else
+          new = new or {}
+          new[#new + 1] = run
+        end
       end
       entries[#entries + 1] = run
       entries[#entries + 1] = status .. (status == 'q' and NOBODY or by) .. key .. rest
       if status == 'c' then opened[#opened + 1] = run end
     end
   end
-  if #new > 0 then
-    local kept = call('RPUSH', history_of .. id, unpack(new, 1, math.min(#new, SLICE)))
-    for first = SLICE + 1, #new, SLICE do
-      kept = call('RPUSH', history_of .. id, unpack(new, first, math.min(first + SLICE - 1, #new)))
-    end
-    if most and kept > most then long[#long + 1] = id end
+  if new then
+    with('RPUSH', history_of .. id, new)
+    remember(id, call('LLEN', history_of .. id))
   end
 end
 
@@ -80,11 +88,11 @@ at = 3
 while at <= #asked do
   n = n + 1
   local key, was, options, from = asked[at], asked[at + 1], asked[at + 4], asked[at + 5]
-  local task, outcome = found[n], 'w'
-  local lost = losses(key, at)
+  local task, outcome, lost = found[n], 'w', nil
+  if find(options, 'l', 1, true) then lost = losses(key, at) end
   if find(options, 'r', 1, true) and not is_held(by) then
     outcome = 'x'
-  elseif not task or sub(task, 31, 30 + #was) ~= was or not lost or (from ~= '' and is_held(from)) then
+  elseif not task or find(task, was, 31, true) ~= 31 or lost == false or (from ~= '' and is_held(from)) then
     outcome = 'l'
   else
     decide(key, task, at, lost)

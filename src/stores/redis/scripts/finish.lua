@@ -80,7 +80,8 @@ local function finish(entry, at)
   local task = task_of_key[key]
   -- A run of a task that was deleted meanwhile is counted nowhere, and nobody tries it again.
   if not task then return 0 end
-  local version, running, flags, rest = match(task, '^(%d+) (%d+) (%S+)(.*)$', 31)
+  local version, running, flags, behind = match(task, '^(%d+) (%d+) (%S+)()', 31)
+  local rest = sub(task, behind)
   running = tonumber(running)
   if kind ~= 'o' then note_next(key, at) end
   if kind ~= 'r' and running > 0 then running = running - 1 end
@@ -90,7 +91,7 @@ local function finish(entry, at)
     if not find(flags, 'w', 1, true) then flags = flags == '-' and 'w' or flags .. 'w' end
     hands_on = true
   end
-  local after = format('%s%.0f %.0f %s%s', sub(task, 1, 30), version + 1, running, flags, rest)
+  local after = sub(task, 1, 30) .. format('%.0f %d ', version + 1, running) .. flags .. rest
   task_of_key[key] = after
   changed[key] = after
   local outcome = kind == 'r' and 2 or 0
