@@ -15,7 +15,7 @@ use crate::task::{Handlers, RunId, TaskId, TaskRecord};
 /// So many tasks are read at a time.
 const PAGE: usize = 200;
 /// So many are given at most that are due.
-const MOST_DUE: usize = 1_000;
+const MOST_DUE: usize = 500;
 /// What stands on the entry of a run that waited for a place among a deleted task's.
 const DELETED: &str = "its task was deleted while it waited";
 /// What an edit weighs beside its definition.
@@ -120,10 +120,14 @@ impl RedisStore {
 
     /// What stands there as records, in its order, the definitions from memory or else from the server.
     pub(super) async fn records(&self, tasks: Vec<(String, String)>) -> Result<Found, StoreError> {
-        let tasks: Vec<_> = tasks.into_iter().map(|(key, text)| (TaskText::new(&key, text), key)).collect();
-        let is_known = |task: &TaskText| self.definition_of(task).is_some();
-        let unknown: Vec<_> =
-            tasks.iter().filter(|(task, _)| !task.as_ref().is_ok_and(is_known)).map(|(_, key)| key).collect();
+        // Definitions are taken now: what is read meanwhile may push them out of memory.
+        let with_definition = |(key, text): (String, String)| {
+            let task = TaskText::new(&key, text);
+            let known = task.as_ref().ok().and_then(|task| self.definition_of(task));
+            (task, known, key)
+        };
+        let tasks: Vec<_> = tasks.into_iter().map(with_definition).collect();
+        let unknown: Vec<_> = tasks.iter().filter(|task| task.1.is_none()).map(|(.., key)| key).collect();
         let mut read = HashMap::new();
         for part in unknown.chunks(PAGE) {
             let mut words = Words::new();
@@ -137,16 +141,14 @@ impl RedisStore {
             }
         }
         let mut found = Found::default();
-        for (task, key) in &tasks {
-            if let Some((task, definition)) = read.get(key) {
-                self.push_read(&mut found, key, task, definition)?;
-            } else if let Ok(task) = task
-                && let Some(definition) = self.definition_of(task)
-            {
+        for (task, known, key) in &tasks {
+            if let (Ok(task), Some(definition)) = (task, known) {
                 match task.record(definition.clone()) {
                     Ok(record) => found.tasks.push(record),
                     Err(reason) => self.push_unread(&mut found, task, definition.id.clone(), reason),
                 }
+            } else if let Some((task, definition)) = read.get(key) {
+                self.push_read(&mut found, key, task, definition)?;
             }
             // Else it was deleted in between.
         }
