@@ -186,7 +186,6 @@ async fn a_backlog_is_claimed_in_steps_that_hold_up_nobody() {
 
     assert_eq!(decided, count);
     let slow = slow(&place).await;
-    eprintln!("{} of {scripts} scripts took longer than 5 ms: {slow:?} µs", slow.len());
     // The server counts the time when the machine was busy elsewhere, too: with other tests, unless it runs alone.
     let most = if is_alone { scripts / 100 } else { scripts / 2 };
     assert!(slow.len() <= most, "{} of {scripts} scripts took long: {slow:?} µs", slow.len());
