@@ -22,8 +22,8 @@
 //!
 //! `axum` and `macros` are on unless turned off; `config` reads configurations out of files and the environment; `lock`
 //! lets one of several processes schedule; `process` runs handlers in processes of their own (`ProcessPoolExecutor`);
-//! `sqlite`, `postgres` and `mysql` keep tasks in a database (`SqlStore`), and `tls` encrypts the way to it;
-//! `file` keeps them in a directory (`FileStore`), and `encryption` encrypts what is kept in either;
+//! `sqlite`, `postgres` and `mysql` keep tasks in a database (`SqlStore`), `redis` in Redis (`RedisStore`), and `tls` encrypts
+//! the way there; `file` keeps them in a directory (`FileStore`), and `encryption` encrypts what is kept in any of these;
 //! `testing` is for your dev-dependencies.
 
 mod clock;
@@ -50,6 +50,8 @@ pub use chrono;
 pub use chrono_tz;
 #[doc(hidden)]
 pub use inventory;
+#[cfg(feature = "redis")]
+pub use redis;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub use sqlx;
 pub use typetag;
@@ -72,6 +74,8 @@ pub use scheduler::{
 };
 #[cfg(all(feature = "file", unix))]
 pub use stores::FileStore;
+#[cfg(feature = "redis")]
+pub use stores::RedisStore;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub use stores::SqlStore;
 pub use stores::{MemoryStore, RunFilter, Store, StoreError};

@@ -1,11 +1,25 @@
 //! Claim: where tasks, their history and the decisions about them live.
 
 mod agenda;
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", all(feature = "file", unix)))]
+#[cfg(any(
+    feature = "sqlite",
+    feature = "postgres",
+    feature = "mysql",
+    feature = "redis",
+    all(feature = "file", unix)
+))]
 mod crypt;
 mod decision;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "redis"))]
+mod definitions;
 mod edit;
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", all(feature = "file", unix)))]
+#[cfg(any(
+    feature = "sqlite",
+    feature = "postgres",
+    feature = "mysql",
+    feature = "redis",
+    all(feature = "file", unix)
+))]
 mod envelope;
 mod error;
 #[cfg(all(feature = "file", unix))]
@@ -16,6 +30,8 @@ mod kept;
 mod leases;
 mod memory;
 mod nodes;
+#[cfg(feature = "redis")]
+mod redis;
 mod shared;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 mod sql;
@@ -36,6 +52,8 @@ pub use file::FileStore;
 pub use filter::RunFilter;
 pub use memory::MemoryStore;
 pub use nodes::{Beat, LapsedRun, Node, NodeRecord, Renewal};
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub use sql::{OwnTransaction, SqlStore};
 

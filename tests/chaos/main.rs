@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `--seconds N`: how long things go wrong on each store (60). `--seed N`: what goes wrong, and when (chosen, and printed).
-//! `--store NAME`: only this one of `sqlite`, `file`, `postgres`, `mysql`. `--nodes N`: how many processes (4). `--tasks N`: how many
+//! `--store NAME`: only this one of `sqlite`, `file`, `postgres`, `mysql`, `redis`. `--nodes N`: how many processes (4). `--tasks N`: how many
 //! tasks (200). It ends with 1 where a promise was broken.
 
 #![expect(
@@ -88,7 +88,11 @@ fn targets(folder: &std::path::Path) -> Vec<Target> {
     let server = |(name, variable): (&'static str, &str)| {
         std::env::var(variable).ok().map(|url| Target { name, url, is_server: true })
     };
-    let servers = [("postgres", "ASYNCZ_TEST_POSTGRES"), ("mysql", "ASYNCZ_TEST_MYSQL")];
+    let servers = [
+        ("postgres", "ASYNCZ_TEST_POSTGRES"),
+        ("mysql", "ASYNCZ_TEST_MYSQL"),
+        ("redis", "ASYNCZ_TEST_REDIS"),
+    ];
     [sqlite, file].into_iter().chain(servers.into_iter().filter_map(server)).collect()
 }
 

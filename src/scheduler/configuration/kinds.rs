@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::options::TypeOptions;
+#[cfg(feature = "redis")]
+use super::redis;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 use super::sql;
 use crate::executors::{AsyncExecutor, DebugExecutor, Executor, ThreadPoolExecutor};
@@ -53,7 +55,7 @@ pub(super) const STORES: &[Kind<dyn Store>] = &[
     Kind { names: &["postgres", "postgresql"], class: "", make: with_feature!("postgres", sql::postgres) },
     Kind { names: &["mysql", "mariadb"], class: "", make: with_feature!("mysql", sql::mysql) },
     Kind { names: &["sql", "sqlalchemy"], class: "SQLAlchemyStore", make: ANY_SQL },
-    Kind { names: &["redis"], class: "RedisStore", make: Make::Needs("redis") },
+    Kind { names: &["redis"], class: "RedisStore", make: with_feature!("redis", redis::redis) },
     Kind { names: &["mongodb", "mongo"], class: "MongoDBStore", make: Make::Needs("mongodb") },
 ];
 

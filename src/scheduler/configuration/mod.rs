@@ -5,6 +5,8 @@ mod kinds;
 mod layer;
 mod options;
 mod parts;
+#[cfg(feature = "redis")]
+mod redis;
 mod secrets;
 mod setup;
 #[cfg(feature = "config")]

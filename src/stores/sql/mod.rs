@@ -5,7 +5,6 @@ mod changes;
 mod claims;
 mod completion;
 mod database;
-mod definitions;
 mod dialect;
 mod finishes;
 mod history;
@@ -34,9 +33,9 @@ pub use self::completion::OwnTransaction;
 
 use self::changes::Listening;
 use self::database::{Database, Pool, Step};
-use self::definitions::Definitions;
 use self::settings::Settings;
 use super::crypt::Keys;
+use super::definitions::Definitions;
 use super::{
     Beat, ChangeListener, Changes, Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Found,
     NextDue, Prune, Query, Renewal, RunFilter, Store, StoreError,

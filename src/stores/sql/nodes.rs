@@ -13,7 +13,7 @@ use super::rows::{self, RUN, RUN_COLUMNS, TASK, TaskRow};
 use super::tasks::{IDS, batch_of, limit_of};
 use crate::stores::leases::REMEMBERED;
 use crate::stores::{Beat, LapsedRun, NextDue, NodeRecord, Renewal, StoreError};
-use crate::task::{Handlers, NodeId, RunId};
+use crate::task::{Handlers, NodeId, RunId, TaskRecord};
 
 /// A run that a lapsed scheduler had: the run, the task's row, and the lease.
 type Lapsed = (crate::task::RunRecord, TaskRow, DateTime<Utc>);
@@ -73,10 +73,16 @@ impl SqlStore {
     ) -> Result<Vec<LapsedRun>, StoreError> {
         let tasks = lapsed.iter().map(|(_, task, _)| task.clone()).collect();
         let found = self.records(database, tasks).await?;
-        // One that changed in between, or can't be read, is left for the next time.
-        let task = |key: i64| found.tasks.iter().find(|task| rows::key(task.key) == key).cloned();
+        // One that changed in between, so that the run may be somebody else's already, or can't be read, is left for the next
+        // time.
+        let task = |row: &TaskRow| {
+            let is_it = |task: &&TaskRecord| {
+                rows::key(task.key) == row.key && task.schedule.version == row.schedule.version
+            };
+            found.tasks.iter().find(is_it).cloned()
+        };
         let with_task =
-            |(run, row, leased_until): Lapsed| Some(LapsedRun { task: task(row.key)?, run, leased_until });
+            |(run, row, leased_until): Lapsed| Some(LapsedRun { task: task(&row)?, run, leased_until });
         Ok(lapsed.into_iter().filter_map(with_task).collect())
     }
 
@@ -86,7 +92,7 @@ impl SqlStore {
         by: NodeId,
         handlers: &Handlers,
     ) -> Result<NextDue, sqlx::Error> {
-        let readable = self.definitions.readable();
+        let readable = self.readable();
         let sql = format!("{NEXT_DUE}{readable}{FIRST_DUE} UNION ALL {CANCELLED}");
         let values = [("node", by.to_string().into()), ("now", Cell::Int(0))];
         let mut next = NextDue::default();

@@ -146,7 +146,7 @@ impl SqlStore {
     }
 
     pub(super) async fn try_query(&self, database: &Database, query: &Query) -> Result<Found, sqlx::Error> {
-        let readable = self.definitions.readable();
+        let readable = self.readable();
         let rows = match query {
             Query::Due { now, limit, handlers } => {
                 let sql = format!("{DUE_TASKS}{readable} ORDER BY due_at, task_key LIMIT :limit")
@@ -172,6 +172,12 @@ impl SqlStore {
             _ => self.time(database).await?,
         };
         Ok(found)
+    }
+
+    /// A condition that leaves out what can't be read, as SQL: nothing where nothing is.
+    pub(super) fn readable(&self) -> String {
+        let unreadable = self.definitions.unreadable().into_iter();
+        unreadable.map(|(key, edited)| format!(" AND NOT (task_key = {key} AND edited = {edited})")).collect()
     }
 
     /// Tasks of handlers that nobody here has. Few programs have such, and then no table is read through for them.

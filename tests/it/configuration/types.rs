@@ -146,6 +146,62 @@ async fn a_store_in_a_directory_is_told_where_it_is() {
     );
 }
 
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn a_store_in_redis_is_told_where_it_is() {
+    use asyncz::{RunFilter, Task};
+
+    use crate::scheduler::{at_noon, nothing};
+    use crate::stores::RedisPlace;
+
+    let place = RedisPlace::server();
+    let (host, port) = place.url.trim_start_matches("redis://").rsplit_once(':').unwrap();
+    let keys =
+        json!({"prefix": place.prefix, "tasks_key": "asyncz.tasks", "run_times_key": "asyncz.run_times"});
+    for (n, at) in [
+        json!({"type": "redis", "url": place.url, "lease": "20s"}),
+        json!({"type": "redis", "host": host, "port": port, "database": "2", "server_clock": "no"}),
+        json!({"class": "asyncz.stores.redis:RedisStore", "host": host, "port": port, "db": 2}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (clock, config) = at_noon();
+        let mut store = keys.clone();
+        let options = store.as_object_mut().unwrap();
+        options.insert("server_clock".to_owned(), json!(false));
+        options.extend(at.as_object().unwrap().clone());
+        let scheduler = config.configuration(json!({"asyncz.stores.default": store})).scheduler();
+        scheduler.start().await.unwrap();
+        let runs = async || scheduler.runs(RunFilter::new().task("t")).await.unwrap().len();
+        // The last two are one database.
+        assert_eq!(runs().await, [0, 0, 3][n], "{n}");
+        let task = Task::from_fn("nothing", nothing).id("t").every(seconds(10)).replace_existing(true);
+        scheduler.add_task(task).await.unwrap();
+        clock.advance(seconds(30)).await;
+        assert_eq!(runs().await, 3, "{n}");
+        assert_eq!(scheduler.info().stores[0].kind, "RedisStore");
+        scheduler.stop().await.unwrap();
+    }
+
+    let told = problems(json!({"asyncz.stores": {
+        "a": {"type": "redis", "url": "http://me:hunter2@host"},
+        "b": {"type": "redis", "url": "redis://me:hunter2@host", "host": "other", "port": 6379},
+        "c": {"type": "redis", "port": 70000, "password": "hunter2", "prefx": "x"},
+    }}))
+    .await;
+    assert_eq!(
+        told,
+        [
+            "asyncz.stores.a.url: write an address that begins with `redis://`, `rediss://` or `redis+cluster://`",
+            "asyncz.stores.b.host `other`: leave it out: `url` says where the server is",
+            "asyncz.stores.b.port `6379`: leave it out: `url` says where the server is",
+            "asyncz.stores.c.port `70000`: write a whole number from 1 to 65535",
+            "there is no key `asyncz.stores.c.prefx`: did you mean `asyncz.stores.c.prefix`?",
+        ]
+    );
+}
+
 #[tokio::test]
 async fn each_value_may_be_written_as_a_text() {
     for value in [json!(true), json!("true"), json!("True"), json!("yes"), json!(1), json!(" on ")] {

@@ -52,12 +52,8 @@ impl Definitions {
         lock(&self.unreadable).insert(key, edited) != Some(edited)
     }
 
-    /// A condition that leaves out what is set aside, as SQL: nothing where nothing is.
-    pub(super) fn readable(&self) -> String {
-        let unreadable = lock(&self.unreadable);
-        let each = unreadable
-            .iter()
-            .map(|(key, edited)| format!(" AND NOT (task_key = {key} AND edited = {edited})"));
-        each.collect()
+    /// What is set aside: keys and edits.
+    pub(super) fn unreadable(&self) -> Vec<(i64, i64)> {
+        lock(&self.unreadable).iter().map(|(key, edited)| (*key, *edited)).collect()
     }
 }
