@@ -50,6 +50,8 @@ pub use chrono;
 pub use chrono_tz;
 #[doc(hidden)]
 pub use inventory;
+#[cfg(feature = "mongodb")]
+pub use mongodb;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub use sqlx;
 pub use typetag;
@@ -72,6 +74,8 @@ pub use scheduler::{
 };
 #[cfg(all(feature = "file", unix))]
 pub use stores::FileStore;
+#[cfg(feature = "mongodb")]
+pub use stores::MongoStore;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub use stores::SqlStore;
 pub use stores::{MemoryStore, RunFilter, Store, StoreError};

@@ -5,7 +5,7 @@ mod agenda;
 mod crypt;
 mod decision;
 mod edit;
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", all(feature = "file", unix)))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "mongodb", all(feature = "file", unix)))]
 mod envelope;
 mod error;
 #[cfg(all(feature = "file", unix))]
@@ -15,6 +15,8 @@ mod history;
 mod kept;
 mod leases;
 mod memory;
+#[cfg(feature = "mongodb")]
+mod mongo;
 mod nodes;
 mod shared;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
@@ -35,6 +37,8 @@ pub use error::StoreError;
 pub use file::FileStore;
 pub use filter::RunFilter;
 pub use memory::MemoryStore;
+#[cfg(feature = "mongodb")]
+pub use mongo::MongoStore;
 pub use nodes::{Beat, LapsedRun, Node, NodeRecord, Renewal};
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub use sql::{OwnTransaction, SqlStore};

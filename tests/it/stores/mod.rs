@@ -4,6 +4,8 @@ mod broken;
 mod conformance;
 #[cfg(all(feature = "file", unix))]
 mod file;
+#[cfg(feature = "mongodb")]
+mod mongo;
 mod mutant;
 #[cfg(all(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 mod sql;
