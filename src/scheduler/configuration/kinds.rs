@@ -5,6 +5,8 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "mongodb")]
+use super::mongo;
 use super::options::TypeOptions;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 use super::sql;
@@ -54,7 +56,7 @@ pub(super) const STORES: &[Kind<dyn Store>] = &[
     Kind { names: &["mysql", "mariadb"], class: "", make: with_feature!("mysql", sql::mysql) },
     Kind { names: &["sql", "sqlalchemy"], class: "SQLAlchemyStore", make: ANY_SQL },
     Kind { names: &["redis"], class: "RedisStore", make: Make::Needs("redis") },
-    Kind { names: &["mongodb", "mongo"], class: "MongoDBStore", make: Make::Needs("mongodb") },
+    Kind { names: &["mongodb", "mongo"], class: "MongoDBStore", make: with_feature!("mongodb", mongo::store) },
 ];
 
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]

@@ -353,6 +353,28 @@ pub(super) fn write_entry(entry: RunRecord, made: Made) -> Result<RawDocumentBuf
     })
 }
 
+/// A document takes 16 MB: so much of it may be a result, and so much an error.
+const LARGEST_VALUE: usize = 12_000_000;
+const LARGEST_ERROR: usize = 2_000_000;
+
+/// A result and an error as an entry can hold them: what is too large says so, as the end of its run would never be written.
+fn within_bounds(value: Option<&Value>, error: Option<&str>) -> (Option<String>, Option<String>) {
+    let value = value.map(|value| texts::stored(value.to_string()));
+    let error = error.map(|error| {
+        let end = (0..=LARGEST_ERROR.min(error.len())).rev().find(|end| error.is_char_boundary(*end));
+        texts::stored(error[..end.unwrap_or_default()].to_owned())
+    });
+    match value {
+        Some(value) if value.len() > LARGEST_VALUE => {
+            let bytes = value.len();
+            let why =
+                format!("its result is not kept: it has {bytes} bytes, and MongoDB keeps {LARGEST_VALUE}");
+            (None, Some(texts::stored(why)))
+        }
+        value => (value, error),
+    }
+}
+
 /// What the end of a run sets in its entry.
 pub(super) fn set_end(finish: &Finish) -> Result<RawDocumentBuf, StoreError> {
     #[derive(Serialize)]
@@ -366,14 +388,15 @@ pub(super) fn set_end(finish: &Finish) -> Result<RawDocumentBuf, StoreError> {
         error: Option<String>,
     }
     let end = &finish.end;
+    let (value, error) = within_bounds(end.value.as_ref(), end.error.as_deref());
     as_document(&Ended {
         open: None,
         cancel: None,
         status: end.status.as_str(),
         started_at: end.started_at.map(micros),
         finished_at: micros(end.finished_at),
-        value: end.value.as_ref().map(|value| texts::stored(value.to_string())),
-        error: end.error.clone().map(texts::stored),
+        value,
+        error,
     })
 }
 

@@ -8,6 +8,8 @@ mod documents;
 mod finishes;
 mod history;
 mod nodes;
+#[cfg(feature = "testing")]
+mod plans;
 mod schema;
 mod settings;
 mod step;

@@ -8,7 +8,7 @@ use mongodb::options::ReturnDocument;
 use serde::Deserialize;
 
 use super::MongoStore;
-use super::database::{Database, all};
+use super::database::{Clock, Database, all};
 use super::documents::{
     self, EntryDocument, due, instant, micros, node_id, run_id, unreadable, without_definition,
 };
@@ -107,7 +107,7 @@ impl MongoStore {
         known.retain(|_| !forgotten.next().unwrap_or_default());
         let told = instant(now).map_err(unreadable)?;
         Ok(Renewal {
-            now: (database.clock == super::database::Clock::Server).then_some(told),
+            now: (database.clock == Clock::Server).then_some(told),
             had_lapsed,
             lapsed,
             next_lapse: next_lapse.map(instant).transpose().map_err(unreadable)?,
@@ -234,15 +234,17 @@ pub(super) fn next_due(
     readable: Document,
 ) -> Vec<Document> {
     let told = DateTime::<Utc>::UNIX_EPOCH;
-    let cancelled = vec![
-        doc! { "$match": { "node": by.to_string(), "cancel": true } },
-        doc! { "$project": { "_id": 1 } },
-    ];
+    let cancelled = vec![doc! { "$match": cancelled(by) }, doc! { "$project": { "_id": 1 } }];
     vec![
         time_first(database, told),
         doc! { "$unionWith": { "coll": &database.names.tasks, "pipeline": first_due(handlers, readable) } },
         doc! { "$unionWith": { "coll": &database.names.runs, "pipeline": cancelled } },
     ]
+}
+
+/// Runs of a scheduler that are to be cancelled.
+pub(super) fn cancelled(by: NodeId) -> Document {
+    doc! { "node": by.to_string(), "cancel": true }
 }
 
 pub(super) fn first_due(handlers: &Handlers, readable: Document) -> Vec<Document> {

@@ -63,7 +63,7 @@ impl Settings {
         }
         let wrong = |error: mongodb::error::Error| {
             // What the driver says may quote what must not be seen.
-            let why = if has_secret(url) { String::new() } else { format!(": {error}") };
+            let why = if has_secret(url) { String::new() } else { format!(": {}", error.kind) };
             StoreError::new(format!("{place} is no address of MongoDB that can be used{why}"))
         };
         let mut options = ClientOptions::parse(url).await.map_err(wrong)?;

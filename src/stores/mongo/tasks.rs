@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc, rawdoc};
 
 use super::MongoStore;
 use super::claims::versions;
-use super::database::{Database, all};
+use super::database::{Clock, Database, all};
 use super::documents::{self, TaskDocument, instant, task_document, unreadable, without_definition};
 use super::schema::EARLIEST;
 use super::step::Step;
@@ -133,7 +134,7 @@ impl MongoStore {
         let mut filter = self.definitions.readable();
         let mut limit = None;
         if let Query::Orphans { handlers, limit: most } = query {
-            filter.insert("handler", doc! { "$nin": names_of(handlers) });
+            filter.extend(orphans(handlers));
             limit = Some(limit_of(*most));
         }
         let documents = match limit {
@@ -160,34 +161,28 @@ impl MongoStore {
         let mut tasks = Vec::with_capacity(documents.len());
         for document in documents {
             match documents::read::<TaskDocument>(&document) {
-                Ok(task) => tasks.push((document, task)),
+                Ok(task) => {
+                    let known = self.definitions.find(&task.id, task.edited);
+                    tasks.push((document, task, known));
+                }
                 Err(reason) => self.set_aside(&mut found, &document, reason),
             }
         }
-        let unknown = tasks.iter().filter(|(_, task)| self.definitions.find(&task.id, task.edited).is_none());
-        let unknown: Vec<&str> = unknown.map(|(_, task)| &*task.id).collect();
-        let mut read = HashMap::new();
-        for part in unknown.chunks(IDS) {
-            // Read again as a whole, as it may have changed in between.
-            let find = database.tasks.find(doc! { "_id": { "$in": part } });
-            let mut fields = without_definition();
-            fields.insert("envelope", 1);
-            for document in all(find.projection(fields).await?).await? {
-                if let Ok(task) = documents::read::<TaskDocument>(&document) {
-                    read.insert(task.id.clone(), (document, task));
-                }
-            }
-        }
-        for (document, task) in tasks {
-            let (document, task) = match self.definitions.find(&task.id, task.edited) {
-                Some(_) => (document, task),
+        let unknown = tasks.iter().filter(|(.., known)| known.is_none());
+        let mut read = whole(database, unknown.map(|(_, task, _)| &*task.id).collect()).await?;
+        for (document, task, known) in tasks {
+            let (document, record) = match known {
+                Some(definition) => (document, task.record(definition)),
                 None => match read.remove(&task.id) {
-                    Some(read) => read,
+                    Some(document) => {
+                        let record = self.read_record(&document);
+                        (document, record)
+                    }
                     // It was deleted in between.
                     None => continue,
                 },
             };
-            match self.definition(&task).and_then(|definition| task.record(definition)) {
+            match record {
                 Ok(record) => found.tasks.push(record),
                 Err(reason) => self.set_aside(&mut found, &document, reason),
             }
@@ -195,17 +190,16 @@ impl MongoStore {
         Ok(found)
     }
 
-    fn definition(&self, task: &TaskDocument) -> Result<std::sync::Arc<crate::task::TaskDefinition>, String> {
-        if let Some(known) = self.definitions.find(&task.id, task.edited) {
-            return Ok(known);
-        }
-        let envelope = task.envelope.as_deref().ok_or("it has no envelope")?;
-        let definition = texts::definition(envelope)?;
+    /// The record of a document with its definition, or why it can't be read.
+    fn read_record(&self, document: &RawDocumentBuf) -> Result<TaskRecord, String> {
+        let task: TaskDocument = documents::read(document)?;
+        let definition = texts::definition(task.envelope.as_deref().ok_or("it has no envelope")?)?;
         if *definition.id.as_str() != *task.id {
             return Err(format!("its envelope is that of `{}`", definition.id));
         }
-        self.definitions.keep(task.edited, definition.clone());
-        Ok(definition)
+        let record = task.record(definition.clone())?;
+        self.definitions.keep(task.edited, definition);
+        Ok(record)
     }
 
     /// A record that can't be read: it is told of once, and left out until it changes.
@@ -221,6 +215,22 @@ impl MongoStore {
             found.unreadable.push(Unreadable { id, reason });
         }
     }
+}
+
+/// Tasks with their definitions, by their ids: read again as a whole, as they may have changed in between.
+async fn whole(database: &Database, ids: Vec<&str>) -> Result<HashMap<String, RawDocumentBuf>, StoreError> {
+    let mut read = HashMap::new();
+    for part in ids.chunks(IDS) {
+        let mut fields = without_definition();
+        fields.insert("envelope", 1);
+        let find = database.tasks.find(doc! { "_id": { "$in": part } }).projection(fields);
+        for document in all(find.await?).await? {
+            if let Ok(id) = document.get_str("_id") {
+                read.insert(id.to_owned(), document);
+            }
+        }
+    }
+    Ok(read)
 }
 
 fn was(task: &TaskRecord) -> i64 {
@@ -243,8 +253,13 @@ pub(super) fn runnable(handlers: &Handlers) -> Document {
     doc! { "due_at": { "$gte": EARLIEST }, "handler": { "$in": names_of(handlers) } }
 }
 
+/// What none of these handlers can run.
+pub(super) fn orphans(handlers: &Handlers) -> Document {
+    doc! { "handler": { "$nin": names_of(handlers) } }
+}
+
 /// One document that tells the time, by which all that follows in the same pipeline goes.
-pub(super) fn time_first(database: &Database, told: chrono::DateTime<chrono::Utc>) -> Document {
+pub(super) fn time_first(database: &Database, told: DateTime<Utc>) -> Document {
     doc! { "$documents": [{ "now": database.clock.now(told) }] }
 }
 
@@ -252,8 +267,8 @@ pub(super) fn time_first(database: &Database, told: chrono::DateTime<chrono::Utc
 pub(super) fn time_of(
     database: &Database,
     first: &RawDocumentBuf,
-) -> Result<Option<chrono::DateTime<chrono::Utc>>, StoreError> {
-    if database.clock == super::database::Clock::Told {
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    if database.clock == Clock::Told {
         return Ok(None);
     }
     let now = first.get_i64("now").map_err(|error| unreadable(error.to_string()))?;
@@ -263,7 +278,7 @@ pub(super) fn time_of(
 /// The time, and what is due then, the earliest first.
 fn due(
     database: &Database,
-    told: chrono::DateTime<chrono::Utc>,
+    told: DateTime<Utc>,
     limit: usize,
     handlers: &Handlers,
     readable: Document,

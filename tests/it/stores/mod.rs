@@ -5,7 +5,7 @@ mod conformance;
 #[cfg(all(feature = "file", unix))]
 mod file;
 #[cfg(feature = "mongodb")]
-mod mongo;
+pub(crate) mod mongo;
 mod mutant;
 #[cfg(all(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 mod sql;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use asyncz::MongoStore;
 use asyncz::mongodb::bson::Document;
-use asyncz::mongodb::{Client, Collection};
+use asyncz::mongodb::{Client, Collection, Database};
 
 /// Collections of its own.
 #[derive(Debug)]
@@ -43,9 +43,12 @@ impl Place {
 
     /// What stands in the database, as it stands there: `tasks`, or what comes after it.
     pub(crate) async fn collection(&self, what: &str) -> Collection<Document> {
-        let client = Client::with_uri_str(&self.url).await.unwrap();
         let name =
             if what == "tasks" { self.collection.clone() } else { format!("{}.{what}", self.collection) };
-        client.database(DATABASE).collection(&name)
+        self.database().await.collection(&name)
+    }
+
+    pub(crate) async fn database(&self) -> Database {
+        Client::with_uri_str(&self.url).await.unwrap().database(DATABASE)
     }
 }
