@@ -9,9 +9,9 @@ use asyncz::sqlx::query::Query;
 use asyncz::sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use asyncz::sqlx::{self, Connection, Executor};
 
-use crate::Fire;
+use crate::{Failure, Fire};
 
-type Done = Result<(), sqlx::Error>;
+pub(crate) type Done = Result<(), Failure>;
 
 /// A connection that writes fires by hand.
 #[async_trait]
@@ -67,7 +67,8 @@ impl Bare for Sqlite {
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         with_schedules(sqlx::query(&update), fires).execute(&mut *transaction).await?;
         with_entries(sqlx::query(&insert), fires).execute(&mut *transaction).await?;
-        transaction.commit().await
+        transaction.commit().await?;
+        Ok(())
     }
 
     async fn finish(&mut self, fires: &[Fire]) -> Done {
@@ -95,7 +96,8 @@ impl Bare for Sqlite {
             query = query.bind(fire.key);
         }
         query.execute(&mut *transaction).await?;
-        transaction.commit().await
+        transaction.commit().await?;
+        Ok(())
     }
 }
 
@@ -133,7 +135,8 @@ impl Bare for MySql {
         let mut transaction = connection.begin().await?;
         with_schedules(sqlx::query(&update), fires).execute(&mut *transaction).await?;
         with_entries(sqlx::query(&insert), fires).execute(&mut *transaction).await?;
-        transaction.commit().await
+        transaction.commit().await?;
+        Ok(())
     }
 
     async fn finish(&mut self, fires: &[Fire]) -> Done {
@@ -162,7 +165,8 @@ impl Bare for MySql {
             query = query.bind(fire.key);
         }
         query.execute(&mut *transaction).await?;
-        transaction.commit().await
+        transaction.commit().await?;
+        Ok(())
     }
 }
 
@@ -234,7 +238,8 @@ impl Bare for Postgres {
             update.execute(&mut *transaction).await?;
             let insert = sqlx::query(&insert).bind(&fire.run_text).bind(fire.key).bind(fire.due);
             insert.bind(&*fire.node_text).bind(fire.now).execute(&mut *transaction).await?;
-            return transaction.commit().await;
+            transaction.commit().await?;
+            return Ok(());
         }
         let update = format!(
             "UPDATE {prefix}tasks SET version = version + 1, running = 1, watermark = b_due, next_run_time = b_next, \
@@ -250,7 +255,8 @@ impl Bare for Postgres {
         sqlx::query(&update).bind(&keys).bind(&dues).bind(nexts).execute(&mut *transaction).await?;
         let insert = sqlx::query(&insert).bind(ids).bind(&keys).bind(&dues);
         insert.bind(&*fires[0].node_text).bind(fires[0].now).execute(&mut *transaction).await?;
-        transaction.commit().await
+        transaction.commit().await?;
+        Ok(())
     }
 
     async fn finish(&mut self, fires: &[Fire]) -> Done {
@@ -264,7 +270,8 @@ impl Bare for Postgres {
             let end = sqlx::query(&end).bind(&fire.run_text).bind(fire.now).bind(fire.now);
             end.execute(&mut *transaction).await?;
             sqlx::query(&task).bind(fire.key).execute(&mut *transaction).await?;
-            return transaction.commit().await;
+            transaction.commit().await?;
+            return Ok(());
         }
         let set = set.replace("$2", "b_started").replace("$3", "b_finished");
         let end = format!(
@@ -279,7 +286,8 @@ impl Bare for Postgres {
         let times = each(fires, |fire| fire.now);
         sqlx::query(&end).bind(ids).bind(&times).bind(&times).execute(&mut *transaction).await?;
         sqlx::query(&task).bind(each(fires, |fire| fire.key)).execute(&mut *transaction).await?;
-        transaction.commit().await
+        transaction.commit().await?;
+        Ok(())
     }
 }
 

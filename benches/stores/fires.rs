@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use asyncz::stores::{
-    Beat, Claim, ClaimOutcome, Decision, Edit, Finish, FinishOutcome, Node, RunEnd, SqlStore, Then,
-};
+use asyncz::stores::{Beat, Claim, ClaimOutcome, Decision, Edit, Finish, FinishOutcome, Node, RunEnd, Then};
 use asyncz::{
     Clock, Count, Handlers, IntervalTrigger, NodeId, Occurrence, Overlap, Recover, Rules, RunId, RunStatus,
     Schedule, Store, StoreKey, SystemClock, TaskDefinition, TaskId, TaskRecord,
@@ -71,7 +69,7 @@ impl Fires {
 
 /// A store, and a scheduler that has a lease there.
 pub(crate) struct Ours {
-    pub(crate) store: SqlStore,
+    pub(crate) store: Arc<dyn Store>,
     node: Node,
     pub(crate) fires: Fires,
     fired: usize,
@@ -79,7 +77,7 @@ pub(crate) struct Ours {
 
 impl Ours {
     /// A store with so many tasks, and so many others behind each of them that are due tomorrow.
-    pub(crate) async fn new(store: SqlStore, tasks: usize, others: usize) -> Result<Self, Failure> {
+    pub(crate) async fn new(store: Arc<dyn Store>, tasks: usize, others: usize) -> Result<Self, Failure> {
         store.start().await?;
         let (yesterday, tomorrow) = (TimeDelta::days(-1), TimeDelta::days(1));
         let now = SystemClock.now();
@@ -87,7 +85,7 @@ impl Ours {
             let others = (0..others).map(move |other| task(tasks + number * others + other, now + tomorrow));
             std::iter::once(task(number, now + yesterday)).chain(others)
         });
-        add(&store, records).await?;
+        add(&*store, records).await?;
         let ids: Vec<_> = (0..tasks).map(id).collect();
         let tasks = store.load(&ids).await?.into_iter().flatten().collect();
         let node = node();
@@ -195,7 +193,7 @@ fn task(number: usize, due: DateTime<Utc>) -> TaskRecord {
 }
 
 /// Adds tasks, a thousand at a time.
-async fn add(store: &SqlStore, tasks: impl Iterator<Item = TaskRecord>) -> Result<(), Failure> {
+async fn add(store: &dyn Store, tasks: impl Iterator<Item = TaskRecord>) -> Result<(), Failure> {
     let mut tasks = tasks.map(Edit::Insert);
     loop {
         let edits: Vec<_> = tasks.by_ref().take(1_000).collect();

@@ -1,6 +1,6 @@
-//! `tests/servers -- cargo bench --bench stores --all-features -- [flat] [sqlite] [postgres] [mysql]`: durable fires per second,
-//! ours beside the bare statements for the same writes by the same driver, in one run; with `flat` what a claim costs with a
-//! thousand and with a million tasks stored. Without the name of a database: all.
+//! `tests/servers -- cargo bench --bench stores --all-features -- [flat] [sqlite] [postgres] [mysql] [mongodb]`: durable fires
+//! per second, ours beside the bare statements for the same writes by the same driver, in one run; with `flat` what a claim costs
+//! with a thousand and with a million tasks stored. Without the name of a database: all.
 //!
 //! A fire is a claim with its entry of the history, and the end of its run: two transactions, one after the other. Ours is the
 //! store as it is by default, the bare ones have a connection with the same settings. They take turns on tables of their own in
@@ -9,15 +9,19 @@
 #![expect(clippy::disallowed_methods, reason = "it measures how long things take")]
 
 mod bare;
+mod bare_mongo;
 mod fires;
 mod flat;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use asyncz::stores::SqlStore;
+use asyncz::Store;
+use asyncz::stores::{MongoStore, SqlStore};
 
 use bare::{Bare, MySql, Postgres, Sqlite};
+use bare_mongo::Mongo;
 use fires::{Fire, Ours};
 
 /// How a bench fails.
@@ -26,17 +30,18 @@ pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 const ROUNDS: usize = 7;
 const A_ROUND: Duration = Duration::from_millis(1_500);
 const TASKS: usize = 1_000;
+const DATABASES: [&str; 4] = ["sqlite", "postgres", "mysql", "mongodb"];
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Failure> {
     // cargo adds an option of its own.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    let known = ["sqlite", "postgres", "mysql", "flat"];
-    if let Some(word) = words.iter().find(|word| !known.contains(&word.as_str())) {
-        return Err(format!("`{word}` is none of {known:?}").into());
+    let known = |word: &str| word == "flat" || DATABASES.contains(&word);
+    if let Some(word) = words.iter().find(|word| !known(word)) {
+        return Err(format!("`{word}` is none of {DATABASES:?} and `flat`").into());
     }
     let databases: Vec<_> = words.iter().map(|word| &**word).filter(|word| *word != "flat").collect();
-    let databases = if databases.is_empty() { known[..3].to_vec() } else { databases };
+    let databases = if databases.is_empty() { DATABASES.to_vec() } else { databases };
     if words.iter().any(|word| word == "flat") {
         for database in databases {
             flat::print(database).await?;
@@ -62,6 +67,7 @@ async fn compare(database: &str, place: &Place, batch: usize) -> Result<(), Fail
     let mut bare: Box<dyn Bare> = match database {
         "sqlite" => Box::new(Sqlite::open(&place.url, &theirs).await?),
         "postgres" => Box::new(Postgres::open(&place.url, &theirs).await?),
+        "mongodb" => Box::new(Mongo::open(&place.url, &theirs, &fires).await?),
         _ => Box::new(MySql::open(&place.url, &theirs).await?),
     };
     let (mut with_store, mut by_hand) = (Vec::new(), Vec::new());
@@ -108,6 +114,7 @@ impl Place {
         let variable = match database {
             "postgres" => "ASYNCZ_TEST_POSTGRES",
             "mysql" => "ASYNCZ_TEST_MYSQL",
+            "mongodb" => "ASYNCZ_TEST_MONGODB",
             _ => {
                 // Not in a folder that may be in memory.
                 let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{prefix}stores.db"));
@@ -120,8 +127,11 @@ impl Place {
         Ok(Self { url, prefix, file: None })
     }
 
-    pub(crate) fn store(&self, prefix: &str) -> SqlStore {
-        SqlStore::new(&self.url).table_prefix(prefix)
+    pub(crate) fn store(&self, prefix: &str) -> Arc<dyn Store> {
+        if self.url.starts_with("mongodb:") {
+            return Arc::new(MongoStore::new(&self.url).database(bare_mongo::DATABASE).collection(prefix));
+        }
+        Arc::new(SqlStore::new(&self.url).table_prefix(prefix))
     }
 }
 

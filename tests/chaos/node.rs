@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use asyncz::chrono::{DateTime, TimeDelta, Utc};
 use asyncz::{
     AsynczConfig, Clock, FileStore, SchedulerConfig, SqlStore, Store, SystemClock, Task, TaskContext,
+    AsynczConfig, Clock, MongoStore, SchedulerConfig, SqlStore, Store, SystemClock, Task, TaskContext,
 };
 
 use crate::LEASE;
@@ -93,6 +94,11 @@ pub(crate) fn store(url: &str) -> Arc<dyn Store> {
         Some(directory) => Arc::new(FileStore::new(directory).lease(LEASE)),
         None => Arc::new(SqlStore::new(url).table_prefix("chaos_").lease(LEASE)),
     }
+pub(crate) fn store(url: &str) -> Arc<dyn Store> {
+    if url.starts_with("mongodb:") {
+        return Arc::new(MongoStore::new(url).database("asyncz_chaos").lease(LEASE));
+    }
+    Arc::new(SqlStore::new(url).table_prefix("chaos_").lease(LEASE))
 }
 
 /// A scheduler on the store of the test.

@@ -218,7 +218,8 @@ fn kill_database(name: &str) -> Result<bool> {
 }
 
 fn port_of(url: &str) -> Result<u16> {
-    let after_host = url.rsplit_once('@').map_or(url, |(_, host)| host);
+    let address = url.split_once("://").map_or(url, |(_, address)| address);
+    let after_host = address.rsplit_once('@').map_or(address, |(_, host)| host);
     let port = after_host.split_once(':').map_or("", |(_, port)| port);
     let digits: String = port.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().with_context(|| format!("no port in the URL of the server `{}`", after_host))

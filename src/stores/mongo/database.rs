@@ -1,16 +1,17 @@
 //! The database as the store uses it: where its collections are, and how what is written there lasts.
 
-use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::options::{
     Acknowledgment, DatabaseOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
 };
-use mongodb::{Client, ClientSession, Collection, Cursor};
+use mongodb::{Client, Collection, Cursor};
 
 use super::documents::{instant, micros, unreadable};
 use super::schema;
+use super::sessions::Sessions;
 use super::settings::Settings;
 use crate::stores::StoreError;
 
@@ -26,9 +27,12 @@ pub(super) struct Database {
     pub(super) nodes: Collection<Document>,
     /// That something has changed: for a minute.
     pub(super) changes: Collection<Document>,
+    /// The sessions of each store.
+    pub(super) known_sessions: Collection<Document>,
     pub(super) clock: Clock,
+    pub(super) lease: Duration,
     pub(super) sessions: Sessions,
-    client: Client,
+    pub(super) client: Client,
     is_own: bool,
 }
 
@@ -39,6 +43,7 @@ pub(super) struct Names {
     pub(super) runs: String,
     pub(super) nodes: String,
     pub(super) changes: String,
+    pub(super) sessions: String,
     pub(super) version: String,
 }
 
@@ -50,6 +55,7 @@ impl Names {
             runs: beside("runs"),
             nodes: beside("nodes"),
             changes: beside("changes"),
+            sessions: beside("sessions"),
             version: beside("version"),
         }
     }
@@ -81,7 +87,9 @@ impl Database {
             runs: all.collection(&names.runs),
             nodes: all.collection(&names.nodes),
             changes: all.collection(&names.changes),
+            known_sessions: all.collection(&names.sessions),
             clock: if settings.server_clock { Clock::Server } else { Clock::Told },
+            lease: settings.lease,
             sessions: Sessions::default(),
             names,
             all,
@@ -94,7 +102,7 @@ impl Database {
     }
 
     pub(super) async fn close(&self) {
-        drop(self.sessions.take_all());
+        self.drop_sessions().await;
         if self.is_own {
             self.client.clone().shutdown().immediate(true).await;
         }
@@ -113,15 +121,6 @@ impl Database {
         let time = told.get_datetime("localTime").map_err(|error| unreadable(error.to_string()))?;
         instant(time.timestamp_millis() * 1_000).map(Some).map_err(unreadable)
     }
-
-    pub(super) async fn session(&self) -> Result<ClientSession, StoreError> {
-        if let Some(session) = self.sessions.take() {
-            return Ok(session);
-        }
-        let session = self.client.start_session().await?;
-        self.sessions.note(session.id());
-        Ok(session)
-    }
 }
 
 /// Who says what time it is.
@@ -139,46 +138,6 @@ impl Clock {
             Self::Server => doc! { "$multiply": [{ "$toLong": "$$NOW" }, 1_000_i64] }.into(),
             Self::Told => micros(told).into(),
         }
-    }
-}
-
-/// The sessions in which the store has its transactions. It knows them by name: what a process leaves open that dies in the
-/// middle of a transaction is closed by those who take over from it, or else it would hold what it has touched for as long as
-/// the server believes in it, which is a minute.
-#[derive(Debug, Default)]
-pub(super) struct Sessions {
-    idle: Mutex<Vec<ClientSession>>,
-    names: Mutex<Vec<Document>>,
-}
-
-/// So many sessions are known by name. They come back, so that there are no more than were ever used at once.
-const KNOWN: usize = 64;
-
-impl Sessions {
-    fn take(&self) -> Option<ClientSession> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
-    }
-
-    pub(super) fn give_back(&self, session: ClientSession) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
-    }
-
-    fn take_all(&self) -> Vec<ClientSession> {
-        std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn note(&self, name: &Document) {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        if !names.contains(name) {
-            if names.len() >= KNOWN {
-                names.remove(0);
-            }
-            names.push(name.clone());
-        }
-    }
-
-    pub(super) fn names(&self) -> Vec<Document> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -66,6 +66,8 @@ struct Ends<'a> {
     places: HashMap<String, Place>,
     /// Statements on the history.
     written: Vec<RawDocumentBuf>,
+    /// Statements on tasks that can't be read.
+    counted: Vec<RawDocumentBuf>,
 }
 
 /// How often a part of a batch is tried before it is halved.
@@ -252,8 +254,9 @@ impl<'a> Ends<'a> {
             entries.insert(run_id(&entry.id).map_err(unreadable)?, entry);
         }
         let tasks = step.find(&database.names.tasks, tasks, without_definition()).await?;
-        let places = tasks.iter().map(Place::read).collect::<Result<_, _>>().map_err(unreadable)?;
-        Ok(Self { by, node, clock: database.clock, entries, places, written: Vec::new() })
+        let places = tasks.iter().filter_map(|task| Place::read(task).ok()).collect();
+        let (written, counted) = (Vec::new(), Vec::new());
+        Ok(Self { by, node, clock: database.clock, entries, places, written, counted })
     }
 
     fn finish(&mut self, finish: &Finish) -> Result<FinishOutcome, StoreError> {
@@ -271,7 +274,14 @@ impl<'a> Ends<'a> {
             return Ok(FinishOutcome::default());
         }
         let task = self.entries.get(&finish.run).map(|entry| entry.task.as_str()).unwrap_or_default();
-        let Some(place) = self.places.get_mut(task) else { return Ok(FinishOutcome::default()) };
+        let Some(place) = self.places.get_mut(task) else {
+            // What can't be read of it waits for whoever can; its run is over.
+            self.counted.push(rawdoc! {
+                "q": { "_id": task, "schedule.running": { "$gt": 0_i64 } },
+                "u": { "$inc": { "schedule.version": 1_i64, "schedule.running": -1_i64 } },
+            });
+            return Ok(FinishOutcome::default());
+        };
         if let Some((retry, status)) = finish.next() {
             let entry = finish.entry(self.by, &retry, status);
             self.entries.insert(retry.run, Entry::of(&entry));
@@ -311,7 +321,7 @@ impl<'a> Ends<'a> {
         let mut changed: Vec<_> =
             self.places.iter().filter(|(_, place)| place.schedule.version != place.was).collect();
         changed.sort_unstable_by_key(|(id, _)| *id);
-        let (mut updates, mut deletes) = (Vec::new(), Vec::new());
+        let (mut updates, mut deletes) = (self.counted, Vec::new());
         for (id, place) in &changed {
             if place.is_over() {
                 deletes.push(rawdoc! { "q": { "_id": id.as_str() }, "limit": 1 });

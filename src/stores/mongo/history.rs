@@ -15,9 +15,6 @@ use crate::task::RunRecord;
 /// So many new entries are looked at for tasks that have too many, in one go.
 const LOOKED_AT: i64 = 10_000;
 
-/// Entries come into the history as late as this after the time that they are put down for.
-const LATE_MS: i64 = 60_000;
-
 impl MongoStore {
     pub(super) async fn try_runs(
         &self,
@@ -98,9 +95,10 @@ pub(super) fn old(before: i64) -> Document {
     doc! { "made_at": { "$lte": made }, "decided_at": { "$lt": before }, "open": Bson::Null }
 }
 
-/// Among which entries tasks are looked for that have new ones.
+/// Among which entries tasks are looked for that have new ones. One that comes later than others that were made after it is
+/// not among them; its task is, with the next one.
 fn new(from: i64) -> Document {
-    doc! { "made_at": { "$gte": Date::from_millis(from.saturating_sub(LATE_MS)) } }
+    doc! { "made_at": { "$gt": Date::from_millis(from) } }
 }
 
 /// The time of the last of the new entries that are looked at.

@@ -11,6 +11,7 @@ mod nodes;
 #[cfg(feature = "testing")]
 mod plans;
 mod schema;
+mod sessions;
 mod settings;
 mod step;
 mod tasks;
@@ -41,7 +42,7 @@ use crate::task::{Handlers, NodeId, RunId, RunRecord, TaskId, TaskRecord};
 /// `mongosh`. TLS and `mongodb+srv://` need the feature `tls`.
 ///
 /// It makes its collections and indexes itself: the tasks in the one that [`collection`](Self::collection) says, and beside it,
-/// with its name before theirs, `.runs` (the history), `.nodes`, `.changes` and `.version`.
+/// with its name before theirs, `.runs` (the history), `.nodes`, `.changes`, `.sessions` and `.version`.
 ///
 /// ```no_run
 /// use asyncz::{AsynczConfig, MongoStore};
@@ -55,8 +56,8 @@ use crate::task::{Handlers, NodeId, RunId, RunRecord, TaskId, TaskRecord};
 /// what a majority has, whatever the client or the url says. The server's clock decides what is due and which lease has
 /// lapsed. Changes are told at once (change streams).
 ///
-/// A process that dies in the middle of a transaction leaves the tasks locked that it has touched, a few at a time. They are
-/// free when its lease has lapsed and another scheduler has heard of it.
+/// A process that dies in the middle of a transaction leaves the tasks locked that it has touched. The others leave them out,
+/// and free them when the process was not heard of for a lease.
 #[derive(Debug)]
 pub struct MongoStore {
     settings: Settings,

@@ -30,9 +30,6 @@ struct NodeDocument {
     /// What it was before.
     was_leased_until: Option<i64>,
     skew_ms: Option<i64>,
-    /// Those in which its process may have a transaction open.
-    #[serde(default)]
-    sessions: Vec<Document>,
 }
 
 impl NodeDocument {
@@ -69,11 +66,12 @@ struct Left {
 
 impl MongoStore {
     pub(super) async fn try_renew(&self, database: &Database, beat: &Beat) -> Result<Renewal, StoreError> {
+        database.keep_sessions().await?;
         let me = self.beat(database, beat).await?;
+        database.close_sessions().await;
         let now = me.renewed_at;
         let had_lapsed = me.was_leased_until.is_none_or(|until| until <= now);
         let mut known = nodes(database).await?;
-        self.close_sessions(database, &known, now).await;
         let busy = busy(database).await?;
         let held: HashSet<&str> =
             known.iter().filter(|node| node.leased_until > now).map(|node| &*node.id).collect();
@@ -123,41 +121,18 @@ impl MongoStore {
         let record = beat.record(beat.now);
         let lease = micros(record.leased_until).saturating_sub(micros(record.renewed_at));
         let skew = record.skew_ms.map_or(Bson::Null, Bson::Int64);
+        let id = beat.node.id.to_string();
         let set = doc! {
             "was_leased_until": "$leased_until",
             "node": { "$literal": node },
             "renewed_at": now.clone(),
             "leased_until": { "$add": [now, lease] },
             "skew_ms": skew,
-            "sessions": { "$literal": database.sessions.names() },
         };
         let write = database.nodes.clone_with_type::<NodeDocument>();
-        let write =
-            write.find_one_and_update(doc! { "_id": beat.node.id.to_string() }, vec![doc! { "$set": set }]);
+        let write = write.find_one_and_update(doc! { "_id": id }, vec![doc! { "$set": set }]);
         let written = write.upsert(true).return_document(ReturnDocument::After).await?;
         written.ok_or_else(|| StoreError::new("what was just written is not there"))
-    }
-
-    /// Gives up the transactions that lapsed schedulers have left open, so that nobody waits for them.
-    async fn close_sessions(&self, database: &Database, known: &[NodeDocument], now: i64) {
-        let ours = database.sessions.names();
-        let of = |is_held: bool| known.iter().filter(move |node| (node.leased_until > now) == is_held);
-        let in_use: Vec<&Document> = of(true).flat_map(|node| &node.sessions).chain(&ours).collect();
-        for node in of(false).filter(|node| !node.sessions.is_empty()) {
-            let left: Vec<_> =
-                node.sessions.iter().filter(|session| !in_use.contains(session)).cloned().collect();
-            let closed = async {
-                if !left.is_empty() {
-                    database.all.run_command(doc! { "killSessions": left }).await?;
-                }
-                let which = doc! { "_id": &node.id, "leased_until": node.leased_until };
-                database.nodes.update_one(which, doc! { "$set": { "sessions": [] } }).await
-            };
-            // Without it the server gives them up itself, later.
-            if let Err(error) = closed.await {
-                tracing::debug!(%error, node = node.id, "transactions of a scheduler that is gone can't be closed");
-            }
-        }
     }
 
     /// The runs of schedulers that are gone.
@@ -202,9 +177,9 @@ impl MongoStore {
     ) -> Result<NextDue, StoreError> {
         let readable = self.definitions.readable();
         let pipeline = next_due(database, by, handlers, readable);
-        let mut found = all(database.all.aggregate(pipeline).await?).await?.into_iter();
-        let first = found.next().ok_or_else(|| unreadable("the time is not told".to_owned()))?;
-        let mut next = NextDue { now: time_of(database, &first)?, ..NextDue::default() };
+        let found = all(database.all.aggregate(pipeline).await?).await?;
+        let (now, found) = time_of(database, found)?;
+        let mut next = NextDue { now, ..NextDue::default() };
         for document in found {
             match document.get_i64("due_at") {
                 Ok(at) => next.at = Some(due(at).map_err(unreadable)?),

@@ -78,7 +78,7 @@ pub(super) fn indexes(names: &Names) -> Vec<Index> {
 pub(super) async fn make(database: &Database) -> Result<(), StoreError> {
     let names = &database.names;
     let known = database.all.list_collection_names().await?;
-    for name in [&names.tasks, &names.runs, &names.nodes, &names.changes, &names.version] {
+    for name in [&names.tasks, &names.runs, &names.nodes, &names.changes, &names.sessions, &names.version] {
         if known.contains(name) {
             continue;
         }

@@ -125,27 +125,23 @@ impl MongoStore {
 
     pub(super) async fn try_query(&self, database: &Database, query: &Query) -> Result<Found, StoreError> {
         if let Query::Due { now, limit, handlers } = query {
-            let readable = self.definitions.readable();
-            let mut found =
-                all(database.all.aggregate(due(database, *now, *limit, handlers, readable)).await?).await?;
-            let time = found.drain(..1).next().map(|first| time_of(database, &first)).transpose()?.flatten();
-            return Ok(Found { now: time, ..self.records(database, found).await? });
+            let pipeline = due(database, *now, *limit, handlers, self.definitions.readable());
+            let found = all(database.all.aggregate(pipeline).await?).await?;
+            let (now, found) = time_of(database, found)?;
+            return Ok(Found { now, ..self.records(database, found).await? });
         }
         let mut filter = self.definitions.readable();
-        let mut limit = None;
-        if let Query::Orphans { handlers, limit: most } = query {
-            filter.extend(orphans(handlers));
-            limit = Some(limit_of(*most));
-        }
-        let documents = match limit {
-            Some(0) => Vec::new(),
-            _ => {
-                let find = database.tasks.find(filter).projection(without_definition());
-                all(find.limit(limit.unwrap_or_default()).await?).await?
+        // None: 0.
+        let mut most = 0;
+        if let Query::Orphans { handlers, limit } = query {
+            if *limit == 0 {
+                return Ok(Found { now: database.time().await?, ..Found::default() });
             }
-        };
-        let mut found = self.records(database, documents).await?;
-        // The database goes by the bytes of an id, as we do, but has none of its own order here.
+            filter.extend(orphans(handlers));
+            most = limit_of(*limit);
+        }
+        let find = database.tasks.find(filter).projection(without_definition()).limit(most);
+        let mut found = self.records(database, all(find.await?).await?).await?;
         found.tasks.sort_unstable_by(|a, b| a.id().cmp(b.id()));
         found.now = database.time().await?;
         Ok(found)
@@ -263,16 +259,18 @@ pub(super) fn time_first(database: &Database, told: DateTime<Utc>) -> Document {
     doc! { "$documents": [{ "now": database.clock.now(told) }] }
 }
 
-/// What [`time_first`] tells; `None`: the server's clock does not count.
+/// What [`time_first`] tells, and what follows it; `None`: the server's clock does not count.
 pub(super) fn time_of(
     database: &Database,
-    first: &RawDocumentBuf,
-) -> Result<Option<DateTime<Utc>>, StoreError> {
+    mut found: Vec<RawDocumentBuf>,
+) -> Result<(Option<DateTime<Utc>>, Vec<RawDocumentBuf>), StoreError> {
+    let rest = found.split_off(found.len().min(1));
+    let Some(first) = found.first() else { return Err(unreadable("the time is not told".to_owned())) };
     if database.clock == Clock::Told {
-        return Ok(None);
+        return Ok((None, rest));
     }
     let now = first.get_i64("now").map_err(|error| unreadable(error.to_string()))?;
-    instant(now).map(Some).map_err(unreadable)
+    Ok((Some(instant(now).map_err(unreadable)?), rest))
 }
 
 /// The time, and what is due then, the earliest first.

@@ -1,11 +1,11 @@
 //! Records that can't be read.
 
-use asyncz::Store;
 use asyncz::mongodb::bson::{Document, doc};
 use asyncz::stores::Query;
+use asyncz::{RunStatus, Store};
 
 use super::{Place, at_noon_in, every_ten_seconds, started};
-use crate::scheduler::{history, seconds};
+use crate::scheduler::{history, ninety_seconds, seconds};
 
 /// What somebody has done to a task: of a newer program, of a trigger that nobody knows, of no program, of another task, of
 /// another form.
@@ -81,4 +81,25 @@ async fn a_record_that_was_mended_is_read_again() {
     envelope(doc! { "$substrCP": ["$envelope", 1, { "$strLenCP": "$envelope" }] }).await;
 
     assert_eq!(store.query(Query::All).await.unwrap().tasks.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_of_a_record_that_cant_be_read_any_more_ends_and_gives_up_its_place() {
+    let place = Place::new();
+    let (clock, config) = at_noon_in(&place);
+    let scheduler = config.scheduler();
+    scheduler.start().await.unwrap();
+    let task = asyncz::Task::from_fn("ninety seconds", ninety_seconds).id("t").every(seconds(1_000));
+    scheduler.add_task(task).await.unwrap();
+    clock.advance(seconds(1_000)).await;
+    let tasks = place.collection("tasks").await;
+    let running = async || tasks.find_one(doc! { "schedule.running": 1_i64 }).await.unwrap().is_some();
+    assert!(running().await);
+    tasks.update_one(doc! {}, doc! { "$set": { "waiting": "[" } }).await.unwrap();
+
+    clock.advance(seconds(100)).await;
+
+    assert_eq!(history(&scheduler, "t").await, [(RunStatus::Succeeded, 1_000)]);
+    assert!(!running().await);
+    scheduler.stop().await.unwrap();
 }
