@@ -4,19 +4,19 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
-use mongodb::options::ReturnDocument;
+use mongodb::options::{ReadConcern, ReturnDocument};
 use serde::Deserialize;
 
 use super::MongoStore;
 use super::database::{Clock, Database, all};
 use super::documents::{
-    self, EntryDocument, due, instant, micros, node_id, run_id, unreadable, without_definition,
+    self, EntryDocument, TaskDocument, due, instant, micros, node_id, run_id, unreadable, without_definition,
 };
 use super::tasks::{limit_of, names_of, runnable, time_first, time_of};
 use super::texts;
 use crate::stores::leases::REMEMBERED;
 use crate::stores::{Beat, LapsedRun, NextDue, NodeRecord, Renewal, StoreError};
-use crate::task::{Handlers, NodeId, RunId};
+use crate::task::{Handlers, NodeId, RunId, TaskRecord};
 
 /// A scheduler as it is stored.
 #[derive(Debug, Deserialize)]
@@ -71,8 +71,9 @@ impl MongoStore {
         database.close_sessions().await;
         let now = me.renewed_at;
         let had_lapsed = me.was_leased_until.is_none_or(|until| until <= now);
-        let mut known = nodes(database).await?;
+        // In this order: who has runs then is known by then.
         let busy = busy(database).await?;
+        let known = nodes(database).await?;
         let held: HashSet<&str> =
             known.iter().filter(|node| node.leased_until > now).map(|node| &*node.id).collect();
         // Also of one who is not known any more, if ever there is such.
@@ -95,14 +96,12 @@ impl MongoStore {
             let has_left = node.leased_until <= node.renewed_at;
             node.id != me.id && !with_runs.contains(&*node.id) && (has_left || node.leased_until <= long_ago)
         };
-        let forgotten: Vec<bool> = known.iter().map(is_forgotten).collect();
-        for (node, _) in known.iter().zip(&forgotten).filter(|(_, is)| **is) {
+        let (forgotten, known): (Vec<_>, Vec<_>) = known.into_iter().partition(is_forgotten);
+        for node in forgotten {
             // Unless it lives after all.
-            let which = doc! { "_id": &node.id, "leased_until": node.leased_until };
+            let which = doc! { "_id": node.id, "leased_until": node.leased_until };
             database.nodes.delete_one(which).await?;
         }
-        let mut forgotten = forgotten.into_iter();
-        known.retain(|_| !forgotten.next().unwrap_or_default());
         let told = instant(now).map_err(unreadable)?;
         Ok(Renewal {
             now: (database.clock == Clock::Server).then_some(told),
@@ -144,25 +143,27 @@ impl MongoStore {
         known: &[NodeDocument],
         now: i64,
     ) -> Result<Vec<LapsedRun>, StoreError> {
-        let pipeline = lapsed_runs(database, gone, &beat.handlers, beat.limit);
         if beat.limit == 0 {
             return Ok(Vec::new());
         }
-        let mut left = Vec::new();
-        let mut tasks = Vec::new();
-        for document in all(database.runs.aggregate(pipeline).await?).await? {
+        // A run and its task as they were at the same time: who takes it over by the task's version must not get one that has
+        // ended, or is somebody else's, by then.
+        let find = database.runs.aggregate(lapsed_runs(database, gone, &beat.handlers, beat.limit));
+        let (mut left, mut tasks) = (Vec::new(), Vec::new());
+        for document in all(find.read_concern(ReadConcern::snapshot()).await?).await? {
             let Left { run, node, task } = documents::read(&document).map_err(unreadable)?;
-            left.push((run.record().map_err(unreadable)?, node));
+            let version = documents::read::<TaskDocument>(&task).and_then(|task| task.schedule());
+            left.push((run.record().map_err(unreadable)?, node, version.map(|schedule| schedule.version)));
             tasks.push(task);
         }
         let found = self.records(database, tasks).await?;
         let leases: HashMap<&str, i64> = known.iter().map(|node| (&*node.id, node.leased_until)).collect();
         let mut lapsed = Vec::new();
-        for (run, node) in left {
-            // One that can't be read is left for the next time.
-            let Some(task) = found.tasks.iter().find(|task| *task.id() == run.task).cloned() else {
-                continue;
-            };
+        for (run, node, version) in left {
+            // One that was read again and had changed, or can't be read, is left for the next time.
+            let is_it =
+                |task: &&TaskRecord| *task.id() == run.task && version.as_ref() == Ok(&task.schedule.version);
+            let Some(task) = found.tasks.iter().find(is_it).cloned() else { continue };
             let leased_until = instant(*leases.get(&*node).unwrap_or(&now)).map_err(unreadable)?;
             lapsed.push(LapsedRun { task, run, leased_until });
         }
