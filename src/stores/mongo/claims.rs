@@ -11,7 +11,7 @@ use super::database::Database;
 use super::documents::{self, Made, node_id, unreadable};
 use super::step::{Step, is_conflict, let_pass};
 use crate::stores::{Claim, ClaimOutcome, StoreError};
-use crate::task::{NodeId, RunStatus};
+use crate::task::{NodeId, Overlap, RunStatus};
 
 /// The claims in groups in which no task comes twice.
 fn groups(claims: &[Claim]) -> Vec<&[Claim]> {
@@ -158,7 +158,7 @@ async fn claim_group(
     if care == Care::Each && !write_tasks(step, &won).await? {
         return Ok(None);
     }
-    write_decisions(step, by, &won).await?;
+    write_decisions(step, by, &won, care).await?;
     fence(step, &won).await?;
     if care == Care::AllOrNothing && !write_tasks(step, &won).await? {
         return Ok(None);
@@ -220,23 +220,34 @@ pub(super) async fn versions<'a>(
     found.iter().map(version).collect()
 }
 
-/// Writes the entries of claims.
-async fn write_decisions(step: &mut Step<'_>, by: NodeId, claims: &[&Claim]) -> Result<(), StoreError> {
-    let mut statements = Vec::new();
+/// Writes the entries of claims. Those of runs that have waited stand there already: where that is not to be expected they are
+/// inserted, which takes less, and one that is there after all is a conflict.
+async fn write_decisions(
+    step: &mut Step<'_>,
+    by: NodeId,
+    claims: &[&Claim],
+    care: Care,
+) -> Result<(), StoreError> {
+    let (mut new, mut statements) = (Vec::new(), Vec::new());
     for claim in claims {
+        let never_waits = matches!(claim.definition.rules.overlap, Overlap::Skip | Overlap::Allow);
         for decision in &claim.decisions {
-            statements.push(if decision.status == RunStatus::Lost {
+            if decision.status == RunStatus::Lost {
                 let set = documents::set_loss(by, claim.decided_at, decision.reason.clone());
-                rawdoc! {
+                statements.push(rawdoc! {
                     "q": { "_id": decision.run.to_string(), "open": "runs" },
                     "u": { "$set": set },
-                }
+                });
+            } else if care == Care::AllOrNothing && never_waits {
+                new.push(documents::new_entry(claim.entry(by, decision))?);
             } else {
-                documents::write_entry(claim.entry(by, decision), Made::At(claim.decided_at))?
-            });
+                let made = Made::At(claim.decided_at);
+                statements.push(documents::write_entry(claim.entry(by, decision), made)?);
+            }
         }
     }
     let names = step.database.names.runs.clone();
+    step.insert(&names, new).await?;
     step.write(&names, statements).await.map(drop)
 }
 

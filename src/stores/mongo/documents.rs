@@ -353,6 +353,16 @@ pub(super) fn write_entry(entry: RunRecord, made: Made) -> Result<RawDocumentBuf
     })
 }
 
+/// The document of an entry whose run has none yet.
+pub(super) fn new_entry(entry: RunRecord) -> Result<RawDocumentBuf, StoreError> {
+    let made = Date::from_millis(entry.decided_at.timestamp_millis());
+    let entry = EntryDocument::from(entry);
+    let mut document = as_document(&entry)?;
+    document.append(bson::raw::cstr!("_id"), entry.id);
+    document.append(bson::raw::cstr!("made_at"), made);
+    Ok(document)
+}
+
 /// A document takes 16 MB: so much of it may be a result, and so much an error.
 const LARGEST_VALUE: usize = 12_000_000;
 const LARGEST_ERROR: usize = 2_000_000;
