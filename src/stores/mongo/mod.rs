@@ -39,7 +39,7 @@ use crate::task::{Handlers, NodeId, RunId, RunRecord, TaskId, TaskRecord};
 /// Keeps tasks and their history in MongoDB, version 6.0 and later, for any number of processes.
 ///
 /// It needs transactions, and so a replica set, be it of one member: `mongod --replSet rs0`, and `rs.initiate()` once in
-/// `mongosh`. TLS and `mongodb+srv://` need the feature `tls`.
+/// `mongosh`. An address with `mongodb+srv://` needs the feature `tls`.
 ///
 /// It makes its collections and indexes itself: the tasks in the one that [`collection`](Self::collection) says, and beside it,
 /// with its name before theirs, `.runs` (the history), `.nodes`, `.changes`, `.sessions` and `.version`.
