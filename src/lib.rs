@@ -22,10 +22,9 @@
 //!
 //! `axum` and `macros` are on unless turned off; `config` reads configurations out of files and the environment; `lock`
 //! lets one of several processes schedule; `process` runs handlers in processes of their own (`ProcessPoolExecutor`);
-//! `sqlite`, `postgres` and `mysql` keep tasks in a database (`SqlStore`), and `tls` encrypts the way to it;
-//! `file` keeps them in a directory (`FileStore`), and `encryption` encrypts what is kept in either;
 //! `sqlite`, `postgres` and `mysql` keep tasks in a database (`SqlStore`), `mongodb` in MongoDB (`MongoStore`), and `tls`
 //! encrypts the way to it;
+//! `file` keeps them in a directory (`FileStore`), and `encryption` encrypts what is kept in any of these;
 //! `testing` is for your dev-dependencies.
 
 mod clock;

@@ -1,11 +1,23 @@
 //! Claim: where tasks, their history and the decisions about them live.
 
 mod agenda;
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", all(feature = "file", unix)))]
+#[cfg(any(
+    feature = "sqlite",
+    feature = "postgres",
+    feature = "mysql",
+    feature = "mongodb",
+    all(feature = "file", unix)
+))]
 mod crypt;
 mod decision;
 mod edit;
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "mongodb", all(feature = "file", unix)))]
+#[cfg(any(
+    feature = "sqlite",
+    feature = "postgres",
+    feature = "mysql",
+    feature = "mongodb",
+    all(feature = "file", unix)
+))]
 mod envelope;
 mod error;
 #[cfg(all(feature = "file", unix))]

@@ -5,8 +5,7 @@
 //! ```
 //!
 //! `--seconds N`: how long things go wrong on each store (60). `--seed N`: what goes wrong, and when (chosen, and printed).
-//! `--store NAME`: only this one of `sqlite`, `file`, `postgres`, `mysql`. `--nodes N`: how many processes (4). `--tasks N`: how many
-//! `--store NAME`: only this one of `sqlite`, `postgres`, `mysql`, `mongodb`. `--nodes N`: how many processes (4). `--tasks N`: how many
+//! `--store NAME`: only this one of `sqlite`, `file`, `postgres`, `mysql`, `mongodb`. `--nodes N`: how many processes (4). `--tasks N`: how many
 //! tasks (200). It ends with 1 where a promise was broken.
 
 #![expect(
@@ -89,14 +88,12 @@ fn targets(folder: &std::path::Path) -> Vec<Target> {
     let server = |(name, variable): (&'static str, &str)| {
         std::env::var(variable).ok().map(|url| Target { name, url, is_server: true })
     };
-    let servers = [("postgres", "ASYNCZ_TEST_POSTGRES"), ("mysql", "ASYNCZ_TEST_MYSQL")];
-    [sqlite, file].into_iter().chain(servers.into_iter().filter_map(server)).collect()
     let servers = [
         ("postgres", "ASYNCZ_TEST_POSTGRES"),
         ("mysql", "ASYNCZ_TEST_MYSQL"),
         ("mongodb", "ASYNCZ_TEST_MONGODB"),
     ];
-    std::iter::once(sqlite).chain(servers.into_iter().filter_map(server)).collect()
+    [sqlite, file].into_iter().chain(servers.into_iter().filter_map(server)).collect()
 }
 
 /// Shorter than in earnest, so that many lapse.

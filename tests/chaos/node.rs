@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use asyncz::chrono::{DateTime, TimeDelta, Utc};
 use asyncz::{
-    AsynczConfig, Clock, FileStore, SchedulerConfig, SqlStore, Store, SystemClock, Task, TaskContext,
-    AsynczConfig, Clock, MongoStore, SchedulerConfig, SqlStore, Store, SystemClock, Task, TaskContext,
+    AsynczConfig, Clock, FileStore, MongoStore, SchedulerConfig, SqlStore, Store, SystemClock, Task,
+    TaskContext,
 };
 
 use crate::LEASE;
@@ -90,15 +90,13 @@ pub(crate) fn extra(name: &str) -> Task {
 
 /// A directory, or the url of a database.
 pub(crate) fn store(url: &str) -> Arc<dyn Store> {
+    if url.starts_with("mongodb:") {
+        return Arc::new(MongoStore::new(url).database("asyncz_chaos").lease(LEASE));
+    }
     match url.strip_prefix("file://") {
         Some(directory) => Arc::new(FileStore::new(directory).lease(LEASE)),
         None => Arc::new(SqlStore::new(url).table_prefix("chaos_").lease(LEASE)),
     }
-pub(crate) fn store(url: &str) -> Arc<dyn Store> {
-    if url.starts_with("mongodb:") {
-        return Arc::new(MongoStore::new(url).database("asyncz_chaos").lease(LEASE));
-    }
-    Arc::new(SqlStore::new(url).table_prefix("chaos_").lease(LEASE))
 }
 
 /// A scheduler on the store of the test.

@@ -233,7 +233,7 @@ async fn write_decisions(
         let never_waits = matches!(claim.definition.rules.overlap, Overlap::Skip | Overlap::Allow);
         for decision in &claim.decisions {
             if decision.status == RunStatus::Lost {
-                let set = documents::set_loss(by, claim.decided_at, decision.reason.clone());
+                let set = documents::set_loss(by, claim.decided_at, decision.reason.as_deref());
                 statements.push(rawdoc! {
                     "q": { "_id": decision.run.to_string(), "open": "runs" },
                     "u": { "$set": set },

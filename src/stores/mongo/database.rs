@@ -14,6 +14,7 @@ use super::schema;
 use super::sessions::Sessions;
 use super::settings::Settings;
 use crate::stores::StoreError;
+use crate::stores::crypt::Seal;
 
 #[derive(Debug)]
 pub(super) struct Database {
@@ -32,6 +33,7 @@ pub(super) struct Database {
     pub(super) clock: Clock,
     pub(super) lease: Duration,
     pub(super) sessions: Sessions,
+    pub(super) seal: Seal,
     pub(super) client: Client,
     is_own: bool,
 }
@@ -73,6 +75,7 @@ pub(super) fn primary() -> SelectionCriteria {
 impl Database {
     /// Connects, and sees that all is there that is needed.
     pub(super) async fn open(settings: &Settings) -> Result<Self, StoreError> {
+        let seal = settings.keys.seal()?;
         let (client, is_own) = settings.client().await?;
         // Whatever a client of the program's own goes by.
         let options = DatabaseOptions::builder()
@@ -91,6 +94,7 @@ impl Database {
             clock: if settings.server_clock { Clock::Server } else { Clock::Told },
             lease: settings.lease,
             sessions: Sessions::default(),
+            seal,
             names,
             all,
             client,
@@ -98,6 +102,7 @@ impl Database {
         };
         schema::check_server(&database.hello().await?, settings)?;
         schema::make(&database).await?;
+        schema::check_key(&database).await?;
         Ok(database)
     }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use mongodb::bson::{self, Bson, DateTime as Date, Document, RawDocumentBuf, doc, rawdoc};
+use mongodb::bson::{self, DateTime as Date, Document, RawDocumentBuf, doc, rawdoc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::texts;
-use crate::stores::{Finish, StoreError};
+use crate::stores::crypt::Seal;
+use crate::stores::{Finish, StoreError, envelope};
 use crate::task::{
     Count, NodeId, Occurrence, RunId, RunRecord, RunStatus, Schedule, StoreKey, TaskDefinition, TaskId,
     TaskRecord, Waiting,
@@ -138,7 +138,7 @@ impl TaskDocument {
     /// What waits for a place among its runs.
     pub(super) fn waiting(&self) -> Result<Vec<Waiting>, String> {
         let Some(text) = &self.waiting else { return Ok(Vec::new()) };
-        let waiting = serde_json::from_str(&texts::read(text)?);
+        let waiting = serde_json::from_str(text);
         waiting.map_err(|error| format!("what waits can't be read: {error}"))
     }
 }
@@ -150,7 +150,7 @@ fn waiting_text(waiting: &[Waiting]) -> Result<Option<String>, StoreError> {
     }
     let text = serde_json::to_string(waiting)
         .map_err(|error| StoreError::new("what waits can't be written as JSON").with_source(error))?;
-    Ok(Some(texts::stored(text)))
+    Ok(Some(text))
 }
 
 /// What changes of a task with each claim and end.
@@ -173,7 +173,11 @@ pub(super) fn set_schedule(
 }
 
 /// A task as its owner writes it; `edited`: the number of the edit.
-pub(super) fn task_document(task: &TaskRecord, edited: i64) -> Result<RawDocumentBuf, StoreError> {
+pub(super) fn task_document(
+    task: &TaskRecord,
+    edited: i64,
+    seal: &Seal,
+) -> Result<RawDocumentBuf, StoreError> {
     #[derive(Serialize)]
     struct Written<'a> {
         _id: &'a str,
@@ -189,7 +193,7 @@ pub(super) fn task_document(task: &TaskRecord, edited: i64) -> Result<RawDocumen
     as_document(&Written {
         _id: task.id().as_str(),
         handler: &task.definition.handler,
-        envelope: texts::envelope(&task.definition)?,
+        envelope: envelope::write(&task.definition, seal)?,
         edited,
         max_instances: max_instances.into(),
         schedule: (&task.schedule).into(),
@@ -277,17 +281,18 @@ impl From<RunRecord> for EntryDocument {
             decided_at: micros(entry.decided_at),
             started_at: entry.started_at.map(micros),
             finished_at: entry.finished_at.map(micros),
-            value: entry.value.map(|value| texts::stored(value.to_string())),
-            error: entry.error.map(texts::stored),
+            // What a run has returned stands in its end.
+            value: None,
+            error: entry.error,
         }
     }
 }
 
 impl EntryDocument {
-    pub(super) fn record(self) -> Result<RunRecord, String> {
-        let value = self.value.as_deref().map(texts::read).transpose()?;
-        let value: Option<Value> = value.map(|text| serde_json::from_str(&text)).transpose().map_err(text)?;
-        Ok(RunRecord {
+    pub(super) fn record(self, seal: &Seal) -> Result<RunRecord, String> {
+        let value: Option<Value> =
+            self.value.as_deref().map(serde_json::from_str).transpose().map_err(text)?;
+        let mut run = RunRecord {
             id: run_id(&self.id)?,
             task: TaskId::from(self.task),
             occurrence: Occurrence {
@@ -305,8 +310,10 @@ impl EntryDocument {
             started_at: maybe_instant(self.started_at)?,
             finished_at: maybe_instant(self.finished_at)?,
             value,
-            error: self.error.as_deref().map(texts::read).transpose()?,
-        })
+            error: self.error,
+        };
+        seal.open_run(&mut run);
+        Ok(run)
     }
 }
 
@@ -368,25 +375,23 @@ const LARGEST_VALUE: usize = 12_000_000;
 const LARGEST_ERROR: usize = 2_000_000;
 
 /// A result and an error as an entry can hold them: what is too large says so, as the end of its run would never be written.
-fn within_bounds(value: Option<&Value>, error: Option<&str>) -> (Option<String>, Option<String>) {
-    let value = value.map(|value| texts::stored(value.to_string()));
-    let error = error.map(|error| {
-        let end = (0..=LARGEST_ERROR.min(error.len())).rev().find(|end| error.is_char_boundary(*end));
-        texts::stored(error[..end.unwrap_or_default()].to_owned())
-    });
-    match value {
-        Some(value) if value.len() > LARGEST_VALUE => {
-            let bytes = value.len();
-            let why =
-                format!("its result is not kept: it has {bytes} bytes, and MongoDB keeps {LARGEST_VALUE}");
-            (None, Some(texts::stored(why)))
-        }
-        value => (value, error),
+fn within_bounds(finish: &Finish, seal: &Seal) -> Result<(Option<String>, Option<String>), StoreError> {
+    let (run, end) = (finish.run, &finish.end);
+    let value = end.value.as_ref().map(|value| seal.close_value(run, value)).transpose()?;
+    let value = value.map(|value| value.to_string());
+    if let Some(bytes) = value.as_ref().map(String::len).filter(|bytes| *bytes > LARGEST_VALUE) {
+        let why = format!("its result is not kept: it has {bytes} bytes, and MongoDB keeps {LARGEST_VALUE}");
+        return Ok((None, Some(seal.close_error(run, why)?)));
     }
+    let error = end.error.as_ref().map(|error| {
+        let cut = (0..=LARGEST_ERROR.min(error.len())).rev().find(|cut| error.is_char_boundary(*cut));
+        seal.close_error(run, error[..cut.unwrap_or_default()].to_owned())
+    });
+    Ok((value, error.transpose()?))
 }
 
 /// What the end of a run sets in its entry.
-pub(super) fn set_end(finish: &Finish) -> Result<RawDocumentBuf, StoreError> {
+pub(super) fn set_end(finish: &Finish, seal: &Seal) -> Result<RawDocumentBuf, StoreError> {
     #[derive(Serialize)]
     struct Ended {
         open: Option<Open>,
@@ -398,7 +403,7 @@ pub(super) fn set_end(finish: &Finish) -> Result<RawDocumentBuf, StoreError> {
         error: Option<String>,
     }
     let end = &finish.end;
-    let (value, error) = within_bounds(end.value.as_ref(), end.error.as_deref());
+    let (value, error) = within_bounds(finish, seal)?;
     as_document(&Ended {
         open: None,
         cancel: None,
@@ -411,8 +416,7 @@ pub(super) fn set_end(finish: &Finish) -> Result<RawDocumentBuf, StoreError> {
 }
 
 /// What a loss sets in a run's entry, which keeps what it says of the time before.
-pub(super) fn set_loss(by: NodeId, at: DateTime<Utc>, reason: Option<String>) -> RawDocumentBuf {
-    let reason = reason.map_or(Bson::Null, |reason| Bson::String(texts::stored(reason)));
+pub(super) fn set_loss(by: NodeId, at: DateTime<Utc>, reason: Option<&str>) -> RawDocumentBuf {
     let mut set = rawdoc! {
         "open": null,
         "cancel": null,
@@ -421,8 +425,8 @@ pub(super) fn set_loss(by: NodeId, at: DateTime<Utc>, reason: Option<String>) ->
         "finished_at": micros(at),
     };
     match reason {
-        Bson::String(reason) => set.append(bson::raw::cstr!("error"), reason),
-        _ => set.append(bson::raw::cstr!("error"), bson::RawBson::Null),
+        Some(reason) => set.append(bson::raw::cstr!("error"), reason),
+        None => set.append(bson::raw::cstr!("error"), bson::RawBson::Null),
     }
     set
 }

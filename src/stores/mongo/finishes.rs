@@ -11,6 +11,7 @@ use super::documents::{
     self, Made, Open, TaskDocument, run_id, set_schedule, unreadable, without_definition,
 };
 use super::step::{Step, is_conflict, let_pass};
+use crate::stores::crypt::Seal;
 use crate::stores::{Finish, FinishOutcome, StoreError, Then};
 use crate::task::{NodeId, RunId, RunRecord, Schedule, TaskId, Waiting};
 
@@ -62,6 +63,7 @@ struct Ends<'a> {
     by: NodeId,
     node: &'a str,
     clock: Clock,
+    seal: &'a Seal,
     entries: HashMap<RunId, Entry>,
     places: HashMap<String, Place>,
     /// Statements on the history.
@@ -164,10 +166,10 @@ impl MongoStore {
 }
 
 /// The statement that writes the end of a run that has a place among a task's.
-fn end_run(finish: &Finish, node: &str, open: Open) -> Result<RawDocumentBuf, StoreError> {
+fn end_run(finish: &Finish, node: &str, open: Open, seal: &Seal) -> Result<RawDocumentBuf, StoreError> {
     Ok(rawdoc! {
         "q": { "_id": finish.run.to_string(), "open": open.as_str(), "node": node },
-        "u": { "$set": documents::set_end(finish)? },
+        "u": { "$set": documents::set_end(finish, seal)? },
     })
 }
 
@@ -197,7 +199,7 @@ async fn finish_all(
             Then::Retry(_) => {}
             Then::HandOn(_) => return Ok(false),
         }
-        written.push(end_run(finish, node, Open::Runs)?);
+        written.push(end_run(finish, node, Open::Runs, &database.seal)?);
         if let Some((retry, status)) = finish.next() {
             written.push(write_next(database.clock, finish.entry(by, &retry, status))?);
         }
@@ -228,7 +230,7 @@ async fn finish_all(
 impl<'a> Ends<'a> {
     /// Reads what the ends are about.
     async fn read(
-        step: &mut Step<'_>,
+        step: &mut Step<'a>,
         node: &'a str,
         by: NodeId,
         ends: &[Finish],
@@ -256,7 +258,8 @@ impl<'a> Ends<'a> {
         let tasks = step.find(&database.names.tasks, tasks, without_definition()).await?;
         let places = tasks.iter().filter_map(|task| Place::read(task).ok()).collect();
         let (written, counted) = (Vec::new(), Vec::new());
-        Ok(Self { by, node, clock: database.clock, entries, places, written, counted })
+        let (clock, seal) = (database.clock, &database.seal);
+        Ok(Self { by, node, clock, seal, entries, places, written, counted })
     }
 
     fn finish(&mut self, finish: &Finish) -> Result<FinishOutcome, StoreError> {
@@ -268,7 +271,7 @@ impl<'a> Ends<'a> {
             None => None,
         };
         let Some(open) = open else { return Ok(self.again(finish)) };
-        self.written.push(end_run(finish, self.node, open)?);
+        self.written.push(end_run(finish, self.node, open, self.seal)?);
         // A run of a task that was deleted meanwhile is counted nowhere, and nobody tries it again.
         if open != Open::Runs {
             return Ok(FinishOutcome::default());

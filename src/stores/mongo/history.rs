@@ -27,7 +27,9 @@ impl MongoStore {
         let find = database.runs.find(entries(filter)).sort(doc! { "made_at": -1, "_id": -1 });
         let found = all(find.limit(filter.limit.map(limit_of).unwrap_or_default()).await?).await?;
         let record = |found: &RawDocumentBuf| {
-            documents::read(found).and_then(EntryDocument::record).map_err(unreadable)
+            documents::read(found)
+                .and_then(|entry: EntryDocument| entry.record(&database.seal))
+                .map_err(unreadable)
         };
         found.iter().map(record).collect()
     }

@@ -15,7 +15,6 @@ mod sessions;
 mod settings;
 mod step;
 mod tasks;
-mod texts;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -30,6 +29,7 @@ use self::database::Database;
 use self::definitions::Definitions;
 use self::settings::Settings;
 use self::step::{is_transient, let_pass};
+use super::crypt::Keys;
 use super::{
     Beat, ChangeListener, Changes, Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Found,
     NextDue, Prune, Query, Renewal, RunFilter, Store, StoreError,
@@ -126,6 +126,18 @@ impl MongoStore {
     #[must_use]
     pub fn server_clock(mut self, server_clock: bool) -> Self {
         self.settings.server_clock = server_clock;
+        self
+    }
+
+    /// The keys that what tasks say and answer is encrypted with, in the place of those in `ASYNCZ_STORE_ENCRYPTION_KEY`
+    /// (feature `encryption`). Default: those; and without any it is written as it is.
+    ///
+    /// A key is a text of at least 32 characters, such as 32 random bytes in base64. The first one encrypts and all decrypt: a new
+    /// one goes first, once every program has it. What is encrypted and what is not, and how a key is replaced, says
+    /// `docs/guarantees.md`.
+    #[must_use]
+    pub fn encryption_keys<T: Into<String>>(mut self, keys: impl IntoIterator<Item = T>) -> Self {
+        self.settings.keys = Keys::told(keys);
         self
     }
 

@@ -13,7 +13,6 @@ use super::documents::{
     self, EntryDocument, TaskDocument, due, instant, micros, node_id, run_id, unreadable, without_definition,
 };
 use super::tasks::{limit_of, names_of, runnable, time_first, time_of};
-use super::texts;
 use crate::stores::leases::REMEMBERED;
 use crate::stores::{Beat, LapsedRun, NextDue, NodeRecord, Renewal, StoreError};
 use crate::task::{Handlers, NodeId, RunId, TaskRecord};
@@ -153,7 +152,11 @@ impl MongoStore {
         for document in all(find.read_concern(ReadConcern::snapshot()).await?).await? {
             let Left { run, node, task } = documents::read(&document).map_err(unreadable)?;
             let version = documents::read::<TaskDocument>(&task).and_then(|task| task.schedule());
-            left.push((run.record().map_err(unreadable)?, node, version.map(|schedule| schedule.version)));
+            left.push((
+                run.record(&database.seal).map_err(unreadable)?,
+                node,
+                version.map(|schedule| schedule.version),
+            ));
             tasks.push(task);
         }
         let found = self.records(database, tasks).await?;
@@ -288,7 +291,7 @@ async fn close_orphans(database: &Database, me: &str, gone: &[&str], now: i64) -
         "status": "lost",
         "node": me,
         "finished_at": now,
-        "error": texts::stored("its task was deleted, and its scheduler is gone".to_owned()),
+        "error": "its task was deleted, and its scheduler is gone",
     };
     let which = doc! { "open": "orphan", "node": { "$in": gone } };
     database.runs.update_many(which, doc! { "$set": lost }).await?;

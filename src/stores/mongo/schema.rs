@@ -130,6 +130,23 @@ async fn check_version(database: &Database) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Refuses to work with what is encrypted with another key, and notes which key is used from now on.
+pub(super) async fn check_key(database: &Database) -> Result<(), StoreError> {
+    let marks = database.all.collection::<Document>(&database.names.version);
+    loop {
+        let noted = marks.find_one(doc! { "_id": "key" }).await?;
+        let known = noted.as_ref().and_then(|noted| noted.get_str("mark").ok());
+        let Some(mark) = database.seal.check(known)? else { return Ok(()) };
+        // Only in the place of what was checked: where another has come in between, that is checked, too.
+        let which = doc! { "_id": "key", "mark": known };
+        let note = doc! { "$set": { "mark": mark } };
+        match marks.update_one(which, note).upsert(known.is_none()).await {
+            Err(error) if has_code(&error, super::step::DUPLICATE) => {}
+            written => drop(written?),
+        }
+    }
+}
+
 async fn make_indexes(database: &Database, collection: &str) -> Result<(), StoreError> {
     let collection = database.all.collection::<Document>(collection);
     let mut known = collection.list_indexes().await?;

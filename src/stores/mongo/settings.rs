@@ -6,6 +6,7 @@ use std::time::Duration;
 use mongodb::Client;
 use mongodb::options::ClientOptions;
 
+use crate::stores::crypt::Keys;
 use crate::stores::{LEASE, StoreError};
 
 #[derive(Clone)]
@@ -15,6 +16,7 @@ pub(super) struct Settings {
     pub(super) collection: String,
     pub(super) lease: Duration,
     pub(super) server_clock: bool,
+    pub(super) keys: Keys,
 }
 
 /// Where the server is.
@@ -45,6 +47,7 @@ impl Settings {
             collection: "tasks".to_owned(),
             lease: LEASE,
             server_clock: true,
+            keys: Keys::default(),
         }
     }
 
@@ -124,6 +127,7 @@ impl fmt::Debug for Settings {
             .field("collection", &self.collection)
             .field("lease", &self.lease)
             .field("server_clock", &self.server_clock)
+            .field("keys", &self.keys)
             .finish()
     }
 }

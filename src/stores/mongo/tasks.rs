@@ -11,8 +11,8 @@ use super::database::{Clock, Database, all};
 use super::documents::{self, TaskDocument, instant, task_document, unreadable, without_definition};
 use super::schema::EARLIEST;
 use super::step::Step;
-use super::texts;
-use crate::stores::{Edit, EditOutcome, Found, Query, StoreError, Unreadable};
+use crate::stores::crypt::Seal;
+use crate::stores::{Edit, EditOutcome, Found, Query, StoreError, Unreadable, envelope};
 use crate::task::{Handlers, RunId, TaskId, TaskRecord};
 
 /// So many ids are asked for at a time.
@@ -84,7 +84,7 @@ impl MongoStore {
                 match edit {
                     Edit::Insert(task) | Edit::Replace(task) => {
                         edited = edited.wrapping_add(1);
-                        documents.push((task, task_document(task, edited)?));
+                        documents.push((task, task_document(task, edited, &database.seal)?));
                         kept.push((edited, task.definition.clone()));
                     }
                     Edit::Delete(id) => deleted.push(id),
@@ -171,7 +171,7 @@ impl MongoStore {
                 Some(definition) => (document, task.record(definition)),
                 None => match read.remove(&task.id) {
                     Some(document) => {
-                        let record = self.read_record(&document);
+                        let record = self.read_record(&document, &database.seal);
                         (document, record)
                     }
                     // It was deleted in between.
@@ -187,12 +187,10 @@ impl MongoStore {
     }
 
     /// The record of a document with its definition, or why it can't be read.
-    fn read_record(&self, document: &RawDocumentBuf) -> Result<TaskRecord, String> {
+    fn read_record(&self, document: &RawDocumentBuf, seal: &Seal) -> Result<TaskRecord, String> {
         let task: TaskDocument = documents::read(document)?;
-        let definition = texts::definition(task.envelope.as_deref().ok_or("it has no envelope")?)?;
-        if *definition.id.as_str() != *task.id {
-            return Err(format!("its envelope is that of `{}`", definition.id));
-        }
+        let text = task.envelope.as_deref().ok_or("it has no envelope")?;
+        let definition = envelope::read(text, &TaskId::from(&*task.id), seal)?;
         let record = task.record(definition.clone())?;
         self.definitions.keep(task.edited, definition);
         Ok(record)
@@ -320,10 +318,10 @@ async fn replace(step: &mut Step<'_>, written: Written<'_>) -> Result<(), StoreE
 /// Deletes tasks. Runs of them that go on end as usual; what waits for a place among them never gets one.
 async fn delete(step: &mut Step<'_>, ids: &[&TaskId]) -> Result<(), StoreError> {
     let (tasks, runs) = (step.database.names.tasks.clone(), step.database.names.runs.clone());
-    let reason = texts::stored("its task was deleted while it waited".to_owned());
     let mut ends = Vec::new();
     for id in ids {
-        let cancel = rawdoc! { "open": null, "status": "cancelled", "error": reason.as_str() };
+        let cancel =
+            rawdoc! { "open": null, "status": "cancelled", "error": "its task was deleted while it waited" };
         ends.push(rawdoc! {
             "q": { "open": "waits", "task": id.as_str() }, "u": { "$set": cancel }, "multi": true,
         });

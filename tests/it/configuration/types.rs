@@ -119,23 +119,6 @@ async fn a_store_in_a_directory_is_told_where_it_is() {
     for (kind, name) in [("type", "file"), ("class", "asyncz.stores.file:FileStore")] {
         let (clock, config) = at_noon();
         let store = json!({kind: name, "directory": directory.to_str(), "lease": "20s"});
-#[cfg(feature = "mongodb")]
-#[tokio::test]
-async fn a_store_in_mongodb_is_told_where_it_is() {
-    use asyncz::{RunFilter, Task};
-
-    use crate::scheduler::{at_noon, nothing};
-    use crate::stores::mongo::Place;
-
-    let Place { url, collection, .. } = Place::new();
-    for (kind, name) in
-        [("type", "mongodb"), ("type", "mongo"), ("class", "asyncz.stores.mongo:MongoDBStore")]
-    {
-        let (clock, config) = at_noon();
-        let store = json!({
-            kind: name, "url": url, "database": "asyncz_tests", "collection": collection, "lease": "20s",
-            "server_clock": false,
-        });
         let scheduler = config.configuration(json!({"asyncz.stores.default": store})).scheduler();
         scheduler.start().await.unwrap();
         let task = Task::from_fn("nothing", nothing).id("t").every(seconds(10)).replace_existing(true);
@@ -161,6 +144,31 @@ async fn a_store_in_mongodb_is_told_where_it_is() {
         told[2],
         "there is no key `asyncz.stores.b.suffix`; the options of `file` are: directory, lease"
     );
+}
+
+#[cfg(feature = "mongodb")]
+#[tokio::test]
+async fn a_store_in_mongodb_is_told_where_it_is() {
+    use asyncz::{RunFilter, Task};
+
+    use crate::scheduler::{at_noon, nothing};
+    use crate::stores::mongo::Place;
+
+    let Place { url, collection, .. } = Place::new();
+    for (kind, name) in
+        [("type", "mongodb"), ("type", "mongo"), ("class", "asyncz.stores.mongo:MongoDBStore")]
+    {
+        let (clock, config) = at_noon();
+        let store = json!({
+            kind: name, "url": url, "database": "asyncz_tests", "collection": collection, "lease": "20s",
+            "server_clock": false,
+        });
+        let scheduler = config.configuration(json!({"asyncz.stores.default": store})).scheduler();
+        scheduler.start().await.unwrap();
+        let task = Task::from_fn("nothing", nothing).id("t").every(seconds(10)).replace_existing(true);
+        scheduler.add_task(task).await.unwrap();
+        clock.advance(seconds(30)).await;
+        assert!(!scheduler.runs(RunFilter::new().task("t")).await.unwrap().is_empty(), "{name}");
         assert_eq!(scheduler.info().stores[0].kind, "MongoStore");
         scheduler.stop().await.unwrap();
     }

@@ -2,6 +2,8 @@
 
 mod conformance;
 mod cut;
+#[cfg(feature = "encryption")]
+mod encryption;
 mod held;
 mod history;
 mod opening;
