@@ -22,8 +22,9 @@
 //!
 //! `axum` and `macros` are on unless turned off; `config` reads configurations out of files and the environment; `lock`
 //! lets one of several processes schedule; `process` runs handlers in processes of their own (`ProcessPoolExecutor`);
-//! `sqlite`, `postgres` and `mysql` keep tasks in a database (`SqlStore`), `redis` in Redis (`RedisStore`), and `tls` encrypts
-//! the way there; `file` keeps them in a directory (`FileStore`), and `encryption` encrypts what is kept in any of these;
+//! `sqlite`, `postgres` and `mysql` keep tasks in a database (`SqlStore`), `redis` in Redis (`RedisStore`), `mongodb` in MongoDB
+//! (`MongoStore`), and `tls` encrypts the way there; `file` keeps them in a directory (`FileStore`), and `encryption` encrypts
+//! what is kept in any of these;
 //! `testing` is for your dev-dependencies.
 
 mod clock;
@@ -50,6 +51,8 @@ pub use chrono;
 pub use chrono_tz;
 #[doc(hidden)]
 pub use inventory;
+#[cfg(feature = "mongodb")]
+pub use mongodb;
 #[cfg(feature = "redis")]
 pub use redis;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
@@ -74,6 +77,8 @@ pub use scheduler::{
 };
 #[cfg(all(feature = "file", unix))]
 pub use stores::FileStore;
+#[cfg(feature = "mongodb")]
+pub use stores::MongoStore;
 #[cfg(feature = "redis")]
 pub use stores::RedisStore;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]

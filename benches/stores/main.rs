@@ -1,4 +1,4 @@
-//! `tests/servers -- cargo bench --bench stores --all-features -- [flat] [sqlite] [postgres] [mysql] [redis] [redis-mem]`:
+//! `tests/servers -- cargo bench --bench stores --all-features -- [flat] [sqlite] [postgres] [mysql] [redis] [redis-mem] [mongodb]`:
 //! durable fires per second, ours beside the bare statements for the same writes by the same driver, in one run; with `flat`
 //! what a claim costs with a thousand and with a million tasks stored. Without the name of a database: all. `redis` has each
 //! write on the disk (`appendfsync always`), `redis-mem` nothing.
@@ -10,6 +10,7 @@
 #![expect(clippy::disallowed_methods, reason = "it measures how long things take")]
 
 mod bare;
+mod bare_mongo;
 mod bare_redis;
 mod fires;
 mod flat;
@@ -19,9 +20,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use asyncz::Store;
-use asyncz::stores::{RedisStore, SqlStore};
+use asyncz::stores::{MongoStore, RedisStore, SqlStore};
 
 use bare::{Bare, MySql, Postgres, Sqlite};
+use bare_mongo::Mongo;
 use bare_redis::Redis;
 use fires::{Fire, Ours};
 
@@ -31,7 +33,7 @@ pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 const ROUNDS: usize = 7;
 const A_ROUND: Duration = Duration::from_millis(1_500);
 const TASKS: usize = 1_000;
-const DATABASES: [&str; 5] = ["sqlite", "postgres", "mysql", "redis", "redis-mem"];
+const DATABASES: [&str; 6] = ["sqlite", "postgres", "mysql", "redis", "redis-mem", "mongodb"];
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Failure> {
@@ -72,6 +74,7 @@ async fn compare(database: &str, place: &Place, batch: usize) -> Result<(), Fail
         "sqlite" => Box::new(Sqlite::open(&place.url, &theirs).await?),
         "postgres" => Box::new(Postgres::open(&place.url, &theirs).await?),
         "redis" | "redis-mem" => Box::new(Redis::open(&place.url, &theirs, &fires).await?),
+        "mongodb" => Box::new(Mongo::open(&place.url, &theirs, &fires).await?),
         _ => Box::new(MySql::open(&place.url, &theirs).await?),
     };
     let (mut with_store, mut by_hand) = (Vec::new(), Vec::new());
@@ -119,6 +122,7 @@ impl Place {
             "postgres" => "ASYNCZ_TEST_POSTGRES",
             "mysql" => "ASYNCZ_TEST_MYSQL",
             "redis" | "redis-mem" => "ASYNCZ_TEST_REDIS",
+            "mongodb" => "ASYNCZ_TEST_MONGODB",
             _ => {
                 // Not in a folder that may be in memory.
                 let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{prefix}stores.db"));
@@ -134,6 +138,9 @@ impl Place {
     pub(crate) fn store(&self, prefix: &str) -> Arc<dyn Store> {
         if self.url.starts_with("redis:") {
             return Arc::new(RedisStore::new(&self.url).prefix(prefix));
+        }
+        if self.url.starts_with("mongodb:") {
+            return Arc::new(MongoStore::new(&self.url).database(bare_mongo::DATABASE).collection(prefix));
         }
         Arc::new(SqlStore::new(&self.url).table_prefix(prefix))
     }

@@ -5,6 +5,7 @@ mod agenda;
     feature = "sqlite",
     feature = "postgres",
     feature = "mysql",
+    feature = "mongodb",
     feature = "redis",
     all(feature = "file", unix)
 ))]
@@ -17,6 +18,7 @@ mod edit;
     feature = "sqlite",
     feature = "postgres",
     feature = "mysql",
+    feature = "mongodb",
     feature = "redis",
     all(feature = "file", unix)
 ))]
@@ -29,6 +31,8 @@ mod history;
 mod kept;
 mod leases;
 mod memory;
+#[cfg(feature = "mongodb")]
+mod mongo;
 mod nodes;
 #[cfg(feature = "redis")]
 mod redis;
@@ -51,6 +55,8 @@ pub use error::StoreError;
 pub use file::FileStore;
 pub use filter::RunFilter;
 pub use memory::MemoryStore;
+#[cfg(feature = "mongodb")]
+pub use mongo::MongoStore;
 pub use nodes::{Beat, LapsedRun, Node, NodeRecord, Renewal};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;

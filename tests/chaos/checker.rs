@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 use asyncz::chrono::{DateTime, TimeDelta, Utc};
 use asyncz::stores::Query;
-use asyncz::{RunFilter, RunRecord, RunStatus, Store, TaskRecord};
+use asyncz::{RunFilter, RunRecord, RunStatus, TaskRecord};
 
 use crate::orchestra::Story;
 use crate::{Asked, Target, node};

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `--seconds N`: how long things go wrong on each store (60). `--seed N`: what goes wrong, and when (chosen, and printed).
-//! `--store NAME`: only this one of `sqlite`, `file`, `postgres`, `mysql`, `redis`. `--nodes N`: how many processes (4). `--tasks N`: how many
+//! `--store NAME`: only this one of `sqlite`, `file`, `postgres`, `mysql`, `redis`, `mongodb`. `--nodes N`: how many processes (4). `--tasks N`: how many
 //! tasks (200). It ends with 1 where a promise was broken.
 
 #![expect(
@@ -92,6 +92,7 @@ fn targets(folder: &std::path::Path) -> Vec<Target> {
         ("postgres", "ASYNCZ_TEST_POSTGRES"),
         ("mysql", "ASYNCZ_TEST_MYSQL"),
         ("redis", "ASYNCZ_TEST_REDIS"),
+        ("mongodb", "ASYNCZ_TEST_MONGODB"),
     ];
     [sqlite, file].into_iter().chain(servers.into_iter().filter_map(server)).collect()
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use asyncz::chrono::{DateTime, TimeDelta, Utc};
 use asyncz::{
-    AsynczConfig, Clock, FileStore, RedisStore, SchedulerConfig, SqlStore, Store, SystemClock, Task,
-    TaskContext,
+    AsynczConfig, Clock, FileStore, MongoStore, RedisStore, SchedulerConfig, SqlStore, Store, SystemClock,
+    Task, TaskContext,
 };
 
 use crate::LEASE;
@@ -92,6 +92,9 @@ pub(crate) fn extra(name: &str) -> Task {
 pub(crate) fn store(url: &str) -> Arc<dyn Store> {
     if let Some(directory) = url.strip_prefix("file://") {
         return Arc::new(FileStore::new(directory).lease(LEASE));
+    }
+    if url.starts_with("mongodb:") {
+        return Arc::new(MongoStore::new(url).database("asyncz_chaos").lease(LEASE));
     }
     if url.starts_with("redis:") {
         return Arc::new(RedisStore::new(url).prefix("chaos").lease(LEASE));

@@ -5,6 +5,8 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "mongodb")]
+use super::mongo;
 use super::options::TypeOptions;
 #[cfg(feature = "redis")]
 use super::redis;
@@ -25,6 +27,7 @@ pub(super) struct Kind<P: ?Sized + 'static> {
 pub(super) enum Make<P: ?Sized> {
     Here(fn(&mut TypeOptions) -> Made<P>),
     /// It needs this feature, which is not on.
+    #[allow(dead_code, reason = "with every feature nothing is missing")]
     Needs(&'static str),
 }
 
@@ -56,7 +59,7 @@ pub(super) const STORES: &[Kind<dyn Store>] = &[
     Kind { names: &["mysql", "mariadb"], class: "", make: with_feature!("mysql", sql::mysql) },
     Kind { names: &["sql", "sqlalchemy"], class: "SQLAlchemyStore", make: ANY_SQL },
     Kind { names: &["redis"], class: "RedisStore", make: with_feature!("redis", redis::redis) },
-    Kind { names: &["mongodb", "mongo"], class: "MongoDBStore", make: Make::Needs("mongodb") },
+    Kind { names: &["mongodb", "mongo"], class: "MongoDBStore", make: with_feature!("mongodb", mongo::store) },
 ];
 
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]

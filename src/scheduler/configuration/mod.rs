@@ -3,6 +3,8 @@
 mod keys;
 mod kinds;
 mod layer;
+#[cfg(feature = "mongodb")]
+mod mongo;
 mod options;
 mod parts;
 #[cfg(feature = "redis")]
@@ -93,6 +95,7 @@ use crate::{AsynczConfig, SchedulerConfig, Settings};
 /// | `memory` | [`MemoryStore`](crate::MemoryStore) | |
 /// | `file`, with its feature, on Unix | `FileStore` | `directory`; `lease` |
 /// | `sqlite`, `postgres`, `mysql`, each with its feature; `sql` or `sqlalchemy`: whichever the url says | `SqlStore` | `url`; `table_prefix`, `schema`, `lease`, `max_connections`, `server_clock` |
+/// | `mongodb`, `mongo`, with feature `mongodb` | `MongoStore` | `url`: `mongodb://localhost:27017` unless said; `database`, `collection`, `lease`, `server_clock` |
 ///
 /// # Layers
 ///

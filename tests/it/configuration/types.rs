@@ -202,6 +202,54 @@ async fn a_store_in_redis_is_told_where_it_is() {
     );
 }
 
+#[cfg(feature = "mongodb")]
+#[tokio::test]
+async fn a_store_in_mongodb_is_told_where_it_is() {
+    use asyncz::{RunFilter, Task};
+
+    use crate::scheduler::{at_noon, nothing};
+    use crate::stores::MongoPlace;
+
+    let MongoPlace { url, collection, .. } = MongoPlace::new();
+    for (kind, name) in
+        [("type", "mongodb"), ("type", "mongo"), ("class", "asyncz.stores.mongo:MongoDBStore")]
+    {
+        let (clock, config) = at_noon();
+        let store = json!({
+            kind: name, "url": url, "database": "asyncz_tests", "collection": collection, "lease": "20s",
+            "server_clock": false,
+        });
+        let scheduler = config.configuration(json!({"asyncz.stores.default": store})).scheduler();
+        scheduler.start().await.unwrap();
+        let task = Task::from_fn("nothing", nothing).id("t").every(seconds(10)).replace_existing(true);
+        scheduler.add_task(task).await.unwrap();
+        clock.advance(seconds(30)).await;
+        assert!(!scheduler.runs(RunFilter::new().task("t")).await.unwrap().is_empty(), "{name}");
+        assert_eq!(scheduler.info().stores[0].kind, "MongoStore");
+        scheduler.stop().await.unwrap();
+    }
+    let runs = MongoPlace { url, collection }.collection("runs").await;
+    assert_eq!(runs.count_documents(asyncz::mongodb::bson::doc! { "task": "t" }).await.unwrap(), 3);
+
+    let told = problems(json!({"asyncz.stores": {
+        "a": {"type": "mongodb"},
+        "b": {"type": "mongo", "url": "redis://me:hunter2@host/0"},
+        "c": {"type": "mongodb", "url": "mongodb://me:hunter2@host", "colection": "x", "lease": "soon"},
+    }}))
+    .await;
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(
+        told[0],
+        "asyncz.stores.b.url: write an address that begins with `mongodb:` or `mongodb+srv:`"
+    );
+    assert!(
+        told.iter().any(|problem| problem.contains("did you mean `asyncz.stores.c.collection`?")),
+        "{told:?}"
+    );
+    assert!(told.iter().any(|problem| problem.starts_with("asyncz.stores.c.lease")), "{told:?}");
+    assert!(!format!("{told:?}").contains("hunter2"), "{told:?}");
+}
+
 #[tokio::test]
 async fn each_value_may_be_written_as_a_text() {
     for value in [json!(true), json!("true"), json!("True"), json!("yes"), json!(1), json!(" on ")] {

@@ -18,10 +18,10 @@ use crate::scheduler::{at_noon, history, nothing, seconds};
 
 /// A directory that is made by whoever uses it, and gone with the test.
 #[derive(Debug)]
-struct Directory(PathBuf);
+pub(super) struct Directory(pub(super) PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         static DIRECTORIES: AtomicU64 = AtomicU64::new(0);
         let number = DIRECTORIES.fetch_add(1, Ordering::Relaxed);
         let since = std::time::UNIX_EPOCH.elapsed().unwrap().as_micros();
