@@ -78,7 +78,8 @@ impl Scheduler {
     /// [`in_store`](Self::in_store), those of one store.
     ///
     /// Handlers are in it by their names alone, runs that are going on and the history not at all; nor are tasks whose
-    /// trigger has nothing left. It changes nothing.
+    /// trigger has nothing left. It changes nothing. Where tasks move to another store what they have done stays in the old
+    /// one, and [`runs`](Self::runs) finds it as long as the scheduler has both.
     ///
     /// ```
     /// # use asyncz::{AsynczConfig, Error, MemoryStore, Task};
