@@ -11,9 +11,17 @@ mod agenda;
 ))]
 mod crypt;
 mod decision;
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "redis"))]
+#[cfg(any(
+    feature = "sqlite",
+    feature = "postgres",
+    feature = "mysql",
+    feature = "mongodb",
+    feature = "redis"
+))]
 mod definitions;
 mod edit;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "mongodb"))]
+mod edit_groups;
 #[cfg(any(
     feature = "sqlite",
     feature = "postgres",

@@ -3,7 +3,6 @@
 mod changes;
 mod claims;
 mod database;
-mod definitions;
 mod documents;
 mod finishes;
 mod history;
@@ -16,20 +15,21 @@ mod settings;
 mod step;
 mod tasks;
 
+use std::hash::RandomState;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use mongodb::Client;
-use mongodb::bson::doc;
+use mongodb::bson::{Document, doc};
 
 use self::changes::Hearing;
 use self::database::Database;
-use self::definitions::Definitions;
 use self::settings::Settings;
 use self::step::{is_transient, let_pass};
 use super::crypt::Keys;
+use super::definitions::Definitions;
 use super::{
     Beat, ChangeListener, Changes, Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Found,
     NextDue, Prune, Query, Renewal, RunFilter, Store, StoreError,
@@ -62,7 +62,8 @@ use crate::task::{Handlers, NodeId, RunId, RunRecord, TaskId, TaskRecord};
 pub struct MongoStore {
     settings: Settings,
     open: Open,
-    definitions: Definitions,
+    /// By the ids of tasks, which anybody may choose.
+    definitions: Definitions<TaskId, Document, RandomState>,
     hearing: Hearing,
     /// Up to which time of the history was looked for tasks that have too many entries, in milliseconds.
     looked_at: Mutex<i64>,

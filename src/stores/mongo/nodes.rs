@@ -179,7 +179,7 @@ impl MongoStore {
         by: NodeId,
         handlers: &Handlers,
     ) -> Result<NextDue, StoreError> {
-        let readable = self.definitions.readable();
+        let readable = self.readable();
         let pipeline = next_due(database, by, handlers, readable);
         let found = all(database.all.aggregate(pipeline).await?).await?;
         let (now, found) = time_of(database, found)?;

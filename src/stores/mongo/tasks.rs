@@ -1,6 +1,6 @@
 //! Tasks: changed by their owners, and found.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc, rawdoc};
@@ -12,43 +12,12 @@ use super::documents::{self, TaskDocument, instant, task_document, unreadable, w
 use super::schema::EARLIEST;
 use super::step::Step;
 use crate::stores::crypt::Seal;
+use crate::stores::edit_groups::{Kin, groups, kin};
 use crate::stores::{Edit, EditOutcome, Found, Query, StoreError, Unreadable, envelope};
 use crate::task::{Handlers, RunId, TaskId, TaskRecord};
 
 /// So many ids are asked for at a time.
 const IDS: usize = 1_000;
-
-/// What a group of edits does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kin {
-    Insert,
-    Replace,
-    Delete,
-}
-
-fn kin(edit: &Edit) -> (Kin, &TaskId) {
-    match edit {
-        Edit::Insert(task) => (Kin::Insert, task.id()),
-        Edit::Replace(task) => (Kin::Replace, task.id()),
-        Edit::Delete(id) => (Kin::Delete, id),
-    }
-}
-
-/// The edits in groups of one kind in which no id comes twice, so that one command does each as if they came one by one.
-fn groups(edits: &[Edit]) -> Vec<&[Edit]> {
-    let (mut groups, mut first, mut ids) = (Vec::new(), 0, HashSet::new());
-    for (at, edit) in edits.iter().enumerate() {
-        let (kind, id) = kin(edit);
-        if at > first && (kin(&edits[first]).0 != kind || ids.contains(id)) {
-            groups.push(&edits[first..at]);
-            first = at;
-            ids.clear();
-        }
-        ids.insert(id);
-    }
-    groups.push(&edits[first..]);
-    groups
-}
 
 impl MongoStore {
     pub(super) async fn try_put(
@@ -102,7 +71,7 @@ impl MongoStore {
         }
         step.commit().await?;
         for (edited, definition) in kept {
-            self.definitions.keep(edited, definition);
+            self.definitions.keep(definition.id.clone(), edited, definition);
         }
         Ok(outcomes)
     }
@@ -125,12 +94,12 @@ impl MongoStore {
 
     pub(super) async fn try_query(&self, database: &Database, query: &Query) -> Result<Found, StoreError> {
         if let Query::Due { now, limit, handlers } = query {
-            let pipeline = due(database, *now, *limit, handlers, self.definitions.readable());
+            let pipeline = due(database, *now, *limit, handlers, self.readable());
             let found = all(database.all.aggregate(pipeline).await?).await?;
             let (now, found) = time_of(database, found)?;
             return Ok(Found { now, ..self.records(database, found).await? });
         }
-        let mut filter = self.definitions.readable();
+        let mut filter = self.readable();
         // None: 0.
         let mut most = 0;
         if let Query::Orphans { handlers, limit } = query {
@@ -158,7 +127,7 @@ impl MongoStore {
         for document in documents {
             match documents::read::<TaskDocument>(&document) {
                 Ok(task) => {
-                    let known = self.definitions.find(&task.id, task.edited);
+                    let known = self.definitions.find(&TaskId::from(&*task.id), task.edited);
                     tasks.push((document, task, known));
                 }
                 Err(reason) => self.set_aside(&mut found, &document, reason),
@@ -192,8 +161,18 @@ impl MongoStore {
         let text = task.envelope.as_deref().ok_or("it has no envelope")?;
         let definition = envelope::read(text, &TaskId::from(&*task.id), seal)?;
         let record = task.record(definition.clone())?;
-        self.definitions.keep(task.edited, definition);
+        self.definitions.keep(definition.id.clone(), task.edited, definition);
         Ok(record)
+    }
+
+    /// A condition that leaves out what is set aside; empty where nothing is.
+    pub(super) fn readable(&self) -> Document {
+        let unreadable: Vec<_> = self.definitions.unreadable().into_iter().map(|(_, which)| which).collect();
+        if unreadable.is_empty() {
+            Document::new()
+        } else {
+            doc! { "$nor": unreadable }
+        }
     }
 
     /// A record that can't be read: it is told of once, and left out until it changes.

@@ -30,7 +30,7 @@ impl RedisStore {
                     _ => ClaimOutcome::Lost,
                 });
                 if letter == 'o' {
-                    self.definitions.forget(claim.key.0.cast_signed());
+                    self.definitions.forget(&claim.key.0.cast_signed());
                 }
             }
         }

@@ -41,7 +41,7 @@ impl RedisStore {
                     removed: bits & 8 != 0,
                 };
                 if outcome.removed {
-                    self.definitions.forget(end.key.0.cast_signed());
+                    self.definitions.forget(&end.key.0.cast_signed());
                 }
                 outcomes.push(outcome);
             }

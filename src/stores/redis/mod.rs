@@ -21,6 +21,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use redis::{Cmd, Value};
+use rustc_hash::FxBuildHasher;
 
 use self::changes::Listening;
 use self::link::{Failure, Link};
@@ -61,7 +62,8 @@ use crate::task::{Handlers, NodeId, RunId, RunRecord, TaskId, TaskRecord};
 pub struct RedisStore {
     settings: Settings,
     link: Link,
-    definitions: Definitions,
+    /// By the numbers of tasks and of their edits.
+    definitions: Definitions<i64, i64, FxBuildHasher>,
     listening: Arc<Listening>,
     seal: OnceLock<Seal>,
 }

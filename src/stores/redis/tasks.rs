@@ -157,7 +157,7 @@ impl RedisStore {
     }
 
     fn definition_of(&self, task: &TaskText) -> Option<std::sync::Arc<crate::task::TaskDefinition>> {
-        self.definitions.find(task.key.cast_signed(), task.edited.cast_signed())
+        self.definitions.find(&task.key.cast_signed(), task.edited.cast_signed())
     }
 
     /// A task that was read with its definition.

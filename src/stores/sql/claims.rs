@@ -71,7 +71,7 @@ impl SqlStore {
         };
         for (claim, outcome) in claims.iter().zip(&outcomes) {
             if *outcome == (ClaimOutcome::Won { removed: true }) {
-                self.definitions.forget(rows::key(claim.key));
+                self.definitions.forget(&rows::key(claim.key));
             }
         }
         Ok(outcomes)
@@ -226,8 +226,7 @@ pub(super) async fn write_entries(step: &mut Step<'_>, entries: Batch<'_>) -> Re
     };
     let set = COLUMNS.split(", ").skip(2).map(new).collect::<Vec<_>>().join(", ");
     let set = format!("{set}, started_at = NULL, finished_at = NULL, value = NULL");
-    let or_fail = if step.dialect() == Dialect::Sqlite { "OR FAIL " } else { "" };
-    let insert = format!("INSERT {or_fail}INTO {{runs}} ({COLUMNS}) {{cells}}");
+    let insert = format!("INSERT {{or_fail}}INTO {{runs}} ({COLUMNS}) {{cells}}");
     let sql = match step.dialect() {
         Dialect::MySql => format!("{insert} ON DUPLICATE KEY UPDATE {set}"),
         _ => format!("{insert} ON CONFLICT (id) DO UPDATE SET {set}"),

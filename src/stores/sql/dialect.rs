@@ -114,7 +114,7 @@ impl Writer {
     ///
     /// `{rows}` and `{join}` are what a statement that changes something takes its rows from. Where there is one it is put in the
     /// place of its columns instead: planners then know that there is no other, and need no table for it. `{cells}` is all that is
-    /// inserted, the columns in their order.
+    /// inserted, the columns in their order. `{or_fail}` stands behind the verb.
     pub(super) fn write(&self, template: &str, values: Values<'_>, batch: Option<&Batch<'_>>) -> Text {
         let text = Text { sql: String::with_capacity(template.len() * 2), slots: Vec::new() };
         let has_place = ["{rows}", "{join}", "{cells}"].iter().any(|place| template.contains(place));
@@ -129,13 +129,7 @@ impl Writer {
         let returning = if returning.is_empty() { String::new() } else { format!(" RETURNING {returning}") };
         match self.dialect {
             Dialect::MySql => format!("UPDATE {{{table}}} AS t {{join}} SET {set} WHERE {on}"),
-            // A statement that fails takes its whole step with it: what it has changed need not be noted apart.
-            Dialect::Sqlite => {
-                format!("UPDATE OR FAIL {{{table}}} AS t SET {set} {{rows}} WHERE {on}{returning}")
-            }
-            Dialect::Postgres => {
-                format!("UPDATE {{{table}}} AS t SET {set} {{rows}} WHERE {on}{returning}")
-            }
+            _ => format!("UPDATE {{or_fail}}{{{table}}} AS t SET {set} {{rows}} WHERE {on}{returning}"),
         }
     }
 }
@@ -212,6 +206,9 @@ impl<'a> Writing<'a> {
                 let cells = names(self.batch().columns);
                 self.write(&format!("SELECT {cells} {{rows}} WHERE true"));
             }
+            // A statement that fails takes its whole step with it: SQLite need not note apart what it has changed.
+            "or_fail" if writer.dialect == Dialect::Sqlite => self.text.sql.push_str("OR FAIL "),
+            "or_fail" => {}
             "rows" if self.row.is_some() => self.text.sql.push_str(if is_mysql { "FROM DUAL" } else { "" }),
             "rows" => self.write("FROM {batch} AS b"),
             "join" if self.row.is_some() => {}

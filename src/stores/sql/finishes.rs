@@ -110,7 +110,7 @@ impl SqlStore {
         step.commit().await?;
         for (end, outcome) in ends.iter().zip(&outcomes) {
             if outcome.removed {
-                self.definitions.forget(rows::key(end.key));
+                self.definitions.forget(&rows::key(end.key));
             }
         }
         Ok(outcomes)

@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use rustc_hash::FxBuildHasher;
 
 pub use self::completion::OwnTransaction;
 
@@ -70,7 +71,8 @@ use crate::task::{Handlers, NodeId, RunId, RunRecord, TaskId, TaskRecord};
 pub struct SqlStore {
     settings: Settings,
     open: tokio::sync::Mutex<Option<Arc<Database>>>,
-    definitions: Definitions,
+    /// By the numbers of tasks and of their edits.
+    definitions: Definitions<i64, i64, FxBuildHasher>,
     listening: Arc<Listening>,
     /// Up to which entry of the history was looked for tasks that have too many.
     looked_at: Mutex<i64>,

@@ -8,6 +8,7 @@ use super::database::{Database, Row, Step};
 use super::dialect::Dialect;
 use super::rows::{self, TASK, TASK_COLUMNS, TaskRow};
 use crate::stores::crypt::Seal;
+use crate::stores::edit_groups::{Kin, groups, kin};
 use crate::stores::{Edit, EditOutcome, Found, Query, StoreError, Unreadable, envelope};
 use crate::task::{Handlers, RunId, TaskId, TaskRecord};
 
@@ -36,38 +37,6 @@ const FROM: &str = "b_handler, b_envelope, b_edited, b_version, b_generation, b_
 pub(super) const IDS: Columns = &[("b_id", Kind::Text)];
 pub(super) const KEYS: Columns = &[("b_key", Kind::Int)];
 pub(super) const HANDLERS: Columns = &[("b_handler", Kind::Text)];
-
-/// What a group of edits does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kin {
-    Insert,
-    Replace,
-    Delete,
-}
-
-fn kin(edit: &Edit) -> (Kin, &TaskId) {
-    match edit {
-        Edit::Insert(task) => (Kin::Insert, task.id()),
-        Edit::Replace(task) => (Kin::Replace, task.id()),
-        Edit::Delete(id) => (Kin::Delete, id),
-    }
-}
-
-/// The edits in groups of one kind in which no id comes twice, so that one statement does each as if they came one by one.
-fn groups(edits: &[Edit]) -> Vec<&[Edit]> {
-    let (mut groups, mut first, mut ids) = (Vec::new(), 0, HashSet::new());
-    for (at, edit) in edits.iter().enumerate() {
-        let (kind, id) = kin(edit);
-        if at > first && (kin(&edits[first]).0 != kind || ids.contains(id)) {
-            groups.push(&edits[first..at]);
-            first = at;
-            ids.clear();
-        }
-        ids.insert(id);
-    }
-    groups.push(&edits[first..]);
-    groups
-}
 
 /// A record to be written, and the number of its edit.
 type Written<'a> = (&'a TaskRecord, i64);
@@ -210,7 +179,7 @@ impl SqlStore {
         let tasks: Vec<_> = tasks
             .into_iter()
             .map(|task| {
-                let known = self.definitions.find(task.key, task.edited);
+                let known = self.definitions.find(&task.key, task.edited);
                 (task, known)
             })
             .collect();
