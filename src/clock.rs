@@ -22,9 +22,9 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     fn sleep_until(&self, deadline: DateTime<Utc>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
     /// How often a scheduler looks at what has happened and what is due, at most: what comes in between is gathered, and is
-    /// so much later. Default: 2 ms, so that what happens together costs one wake-up and not one each.
+    /// so much later. Default: 3 ms, so that what happens together costs one wake-up and not one each.
     fn granularity(&self) -> Duration {
-        Duration::from_millis(2)
+        Duration::from_millis(3)
     }
 
     /// Marks a stretch of work, for clocks that stand still until all work is done. Default: nobody waits for it.

@@ -70,11 +70,14 @@ impl fmt::Debug for TaskId {
 
 /// The id of a run: unlike every other, in the order in which one scheduler made them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RunId(u128);
+pub struct RunId {
+    boot: u64,
+    number: u64,
+}
 
 impl RunId {
     /// No run comes after this one.
-    pub(crate) const LAST: Self = Self(u128::MAX);
+    pub(crate) const LAST: Self = Self { boot: u64::MAX, number: u64::MAX };
 
     /// A name for one start of one scheduler, unlike that of every other.
     pub(crate) fn boot() -> u64 {
@@ -83,7 +86,7 @@ impl RunId {
 
     /// The `number`th run since the start that is known by `boot`.
     pub(crate) fn new(boot: u64, number: u64) -> Self {
-        Self((u128::from(boot) << 64) | u128::from(number))
+        Self { boot, number }
     }
 }
 
@@ -156,7 +159,7 @@ impl Ticket {
 
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        write!(f, "{:016x}{:016x}", self.boot, self.number)
     }
 }
 
@@ -172,7 +175,8 @@ impl FromStr for RunId {
     fn from_str(text: &str) -> Result<Self, Error> {
         let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let number = digits.then(|| u128::from_str_radix(text, 16).ok()).flatten();
-        number.map(Self).ok_or_else(|| Error::RunNotFound { id: text.to_owned() })
+        let id = number.map(|number| Self { boot: (number >> 64) as u64, number: number as u64 });
+        id.ok_or_else(|| Error::RunNotFound { id: text.to_owned() })
     }
 }
 

@@ -307,7 +307,7 @@ impl Machine {
         let (since, at) = (desk.time(since), told.unwrap_or(now));
         let mut run_id = || self.run_ids.next();
         let mut claims = Vec::with_capacity(tasks.len());
-        for task in &tasks {
+        for task in tasks {
             plan::plan(task, at, since, &mut run_id, &mut claims);
         }
         let question = if claims.is_empty() { Question::FindNextDue } else { Question::Claim(claims) };

@@ -13,7 +13,7 @@ use crate::task::{Count, Occurrence, RunId, RunStatus, Schedule, TaskRecord, Wai
 ///
 /// `deciding_since`: occurrences due before then came while nobody decided, so their runs catch up.
 pub(super) fn plan(
-    task: &TaskRecord,
+    task: TaskRecord,
     now: DateTime<Utc>,
     deciding_since: DateTime<Utc>,
     run_id: &mut dyn FnMut() -> RunId,
@@ -23,8 +23,8 @@ pub(super) fn plan(
     if schedule.paused {
         return;
     }
-    let mut decisions = Decisions::of(task, now, run_id);
-    let mut places = Places::of(task);
+    let mut decisions = Decisions::of(&task, now, run_id);
+    let mut places = Places::of(&task);
     places.let_in(&mut decisions);
     if let Some(first) = schedule.next_run_time.filter(|first| *first <= now) {
         let due = Due::find(&*task.definition.trigger, first, now, &task.definition.rules);
@@ -33,12 +33,14 @@ pub(super) fn plan(
         schedule.ended = due.next.is_none() && !task.definition.trigger.at_shutdown();
         decide_due(due, deciding_since, &mut places, &mut decisions);
     }
-    if decisions.made.is_empty() {
+    let decisions = decisions.made;
+    if decisions.is_empty() {
         return;
     }
     schedule.version += 1;
     schedule.running = places.running;
-    claims.push(decisions.claim(schedule, places.waiting.into()));
+    let (key, definition, waiting) = (task.key, task.definition, places.waiting.into());
+    claims.push(Claim { key, definition, schedule, waiting, decided_at: now, decisions, taken_from: None });
 }
 
 fn decide_due(due: Due, deciding_since: DateTime<Utc>, places: &mut Places, decisions: &mut Decisions<'_>) {
