@@ -14,6 +14,12 @@ use serde_json::{Map, Value, json};
 pub use process::{cpu, resident_bytes, switches};
 pub use seen::{Fired, fire, fire_due_at, now_ns};
 
+/// The handler that is not ready when it is first polled.
+pub async fn fire_later() {
+    tokio::task::yield_now().await;
+    fire();
+}
+
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -25,6 +31,8 @@ pub enum Mode {
     Spread,
     /// Each task once, now.
     Burst,
+    /// The same; the handler yields once.
+    BurstAwait,
     /// Nothing is due before tomorrow.
     Idle,
 }
@@ -48,9 +56,16 @@ pub enum Batch {
     AtStart,
 }
 
+impl Mode {
+    /// Whether each task runs once.
+    pub fn is_burst(self) -> bool {
+        matches!(self, Self::Burst | Self::BurstAwait)
+    }
+}
+
 impl Job {
     fn from_arguments() -> Result<Self, String> {
-        let usage = "<herd|herd-await|spread|burst|idle> <tasks> <seconds> [batch|start]";
+        let usage = "<herd|herd-await|spread|burst|burst-await|idle> <tasks> <seconds> [batch|start]";
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         let (mode, tasks, seconds) = match &arguments[..] {
             [mode, tasks, seconds, ..] => (mode.as_str(), tasks.parse(), seconds.parse()),
@@ -61,6 +76,7 @@ impl Job {
             "herd-await" => Mode::HerdAwait,
             "spread" => Mode::Spread,
             "burst" => Mode::Burst,
+            "burst-await" => Mode::BurstAwait,
             "idle" => Mode::Idle,
             _ => return Err(usage.to_owned()),
         };
@@ -142,7 +158,7 @@ async fn measure<P: Peer>(job: Job) -> Map<String, Value> {
     let began = now_ns();
     let (cpu_before, fired) = (cpu(), Fired::so_far());
     let (before, cpu_before) = match job.mode {
-        Mode::Burst => {
+        mode if mode.is_burst() => {
             peer.go().await;
             let patience = Instant::now() + Duration::from_secs(30);
             while Fired::so_far().count < u64::from(job.tasks) && Instant::now() < patience {
@@ -175,7 +191,7 @@ async fn measure<P: Peer>(job: Job) -> Map<String, Value> {
     let cpu = (cpu() - cpu_before).as_secs_f64();
     let fired = Fired::so_far().since(&before);
     let expected = match job.mode {
-        Mode::Burst => u64::from(job.tasks),
+        mode if mode.is_burst() => u64::from(job.tasks),
         Mode::Idle => 0,
         _ => u64::from(job.tasks) * u64::from(job.seconds),
     };
@@ -185,7 +201,7 @@ async fn measure<P: Peer>(job: Job) -> Map<String, Value> {
     if fired.count > 0 {
         note("cpu_ns_per_fire", json!(cpu * 1e9 / fired.count as f64));
     }
-    if job.mode != Mode::Burst && fired.count > 0 {
+    if !job.mode.is_burst() && fired.count > 0 {
         for (name, part) in [("late_p50_ms", 0.5), ("late_p99_ms", 0.99), ("late_max_ms", 1.0)] {
             note(name, json!(fired.late_ms(part)));
         }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::{Job, Mode, fire, fire_due_at, now_ns};
+use crate::{Job, Mode, fire, fire_due_at, fire_later, now_ns};
 
 pub type Handler = Arc<dyn Fn(u64) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
@@ -24,17 +24,12 @@ pub fn entries(job: Job) -> impl Iterator<Item = Entry> {
         let (due, period) = match job.mode {
             Mode::Herd | Mode::HerdAwait => (next_second, SECOND),
             Mode::Spread => (next_second + job.phase(n).as_nanos() as u64, SECOND),
-            Mode::Burst => (now, 0),
+            Mode::Burst | Mode::BurstAwait => (now, 0),
             Mode::Idle => (now + 86_400 * SECOND, 86_400 * SECOND),
         };
         // A box for each, as any scheduler must have.
         let handler: Handler = match job.mode {
-            Mode::HerdAwait => Arc::new(|_| {
-                Box::pin(async {
-                    tokio::task::yield_now().await;
-                    fire();
-                })
-            }),
+            Mode::HerdAwait | Mode::BurstAwait => Arc::new(|_| Box::pin(fire_later())),
             Mode::Spread => Arc::new(|due| Box::pin(async move { fire_due_at(due) })),
             _ => Arc::new(|_| Box::pin(async { fire() })),
         };

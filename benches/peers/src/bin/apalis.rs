@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use apalis::prelude::{MemoryStorage, TaskSink, WorkerBuilder};
 use apalis_cron::{CronScheduler, Tick};
-use asyncz_peers::{Job, Mode, Peer, fire};
+use asyncz_peers::{Job, Mode, Peer, fire, fire_later};
 use cron::Schedule;
 
 struct Apalis(Job, Option<MemoryStorage<u32>>);
@@ -14,12 +14,15 @@ async fn ready(_: Tick) {
 }
 
 async fn awaits(_: Tick) {
-    tokio::task::yield_now().await;
-    fire();
+    fire_later().await;
 }
 
 async fn once(_: u32) {
     fire();
+}
+
+async fn once_later(_: u32) {
+    fire_later().await;
 }
 
 impl Peer for Apalis {
@@ -30,7 +33,7 @@ impl Peer for Apalis {
     }
 
     async fn add(&mut self) {
-        if self.0.mode == Mode::Burst {
+        if self.0.mode.is_burst() {
             let mut queue = MemoryStorage::new();
             for n in 0..self.0.tasks {
                 queue.push(n).await.expect("there is room");
@@ -53,7 +56,11 @@ impl Peer for Apalis {
 
     async fn go(&mut self) {
         if let Some(queue) = self.1.take() {
-            tokio::spawn(WorkerBuilder::new("burst").backend(queue).build(once).run());
+            let worker = WorkerBuilder::new("burst").backend(queue);
+            match self.0.mode {
+                Mode::BurstAwait => tokio::spawn(worker.build(once_later).run()),
+                _ => tokio::spawn(worker.build(once).run()),
+            };
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use asyncz_peers::{Job, Mode, Peer, fire};
+use asyncz_peers::{Job, Mode, Peer, fire, fire_later};
 use clokwerk::{AsyncScheduler, Job as _, TimeUnits};
 
 struct Clokwerk(Job, Option<AsyncScheduler<chrono::Utc>>);
@@ -19,16 +19,14 @@ impl Peer for Clokwerk {
         let far_away = format!("{}:00", Job::far_hour());
         for _ in 0..self.0.tasks {
             match self.0.mode {
-                Mode::HerdAwait => scheduler.every(1.seconds()).run(|| async {
-                    tokio::task::yield_now().await;
-                    fire();
-                }),
+                Mode::HerdAwait => scheduler.every(1.seconds()).run(fire_later),
                 Mode::Idle => scheduler.every(1.day()).at(&far_away).run(|| async { fire() }),
                 Mode::Burst => scheduler.every(1.seconds()).once().run(|| async { fire() }),
+                Mode::BurstAwait => scheduler.every(1.seconds()).once().run(fire_later),
                 Mode::Herd | Mode::Spread => scheduler.every(1.seconds()).run(|| async { fire() }),
             };
         }
-        if self.0.mode == Mode::Burst {
+        if self.0.mode.is_burst() {
             // Until they are due: none can be from the beginning.
             tokio::time::sleep(Duration::from_millis(1_100)).await;
         }

@@ -1,7 +1,7 @@
 //! asyncz: cron tasks with an id each, in memory, on the system's clock.
 
 use asyncz::{AsynczConfig, IntervalTrigger, Scheduler, Task, TaskContext};
-use asyncz_peers::{Batch, Job, Mode, Peer, fire, fire_due_at};
+use asyncz_peers::{Batch, Job, Mode, Peer, fire, fire_due_at, fire_later};
 use chrono::{DateTime, Utc};
 
 struct Ours {
@@ -13,11 +13,6 @@ async fn ready() {
     fire();
 }
 
-async fn awaits() {
-    tokio::task::yield_now().await;
-    fire();
-}
-
 async fn when_due(ctx: TaskContext) {
     fire_due_at(ctx.scheduled_at().timestamp_nanos_opt().unwrap_or_default() as u64);
 }
@@ -26,12 +21,13 @@ impl Ours {
     fn task(&self, n: u32, start: DateTime<Utc>) -> Task {
         let task = match self.job.mode {
             Mode::Herd => Task::from_fn("ready", ready).cron("* * * * * *"),
-            Mode::HerdAwait => Task::from_fn("awaits", awaits).cron("* * * * * *"),
+            Mode::HerdAwait => Task::from_fn("awaits", fire_later).cron("* * * * * *"),
             Mode::Spread => {
                 let every = IntervalTrigger::every(std::time::Duration::from_secs(1));
                 Task::from_fn("when_due", when_due).trigger(every.start_at(start + self.job.phase(n)))
             }
             Mode::Burst => Task::from_fn("ready", ready).at(start),
+            Mode::BurstAwait => Task::from_fn("awaits", fire_later).at(start),
             Mode::Idle => Task::from_fn("ready", ready).cron(&format!("0 {} * * *", Job::far_hour())),
         };
         task.id(format!("task-{n}"))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use asyncz_peers::{Job, Mode, Peer, fire};
+use asyncz_peers::{Job, Mode, Peer, fire, fire_later};
 use tokio_cron_scheduler::{Job as Theirs, JobScheduler};
 
 struct TokioCron<const WIDE: bool>(Job, JobScheduler);
@@ -27,14 +27,12 @@ impl<const WIDE: bool> Peer for TokioCron<WIDE> {
         let idle = format!("0 0 {} * * *", Job::far_hour());
         for _ in 0..self.0.tasks {
             let job = match self.0.mode {
-                Mode::HerdAwait => Theirs::new_async("* * * * * *", |_, _| {
-                    Box::pin(async {
-                        tokio::task::yield_now().await;
-                        fire();
-                    })
-                }),
+                Mode::HerdAwait => Theirs::new_async("* * * * * *", |_, _| Box::pin(fire_later())),
                 Mode::Burst => {
                     Theirs::new_one_shot_async(Duration::from_secs(1), |_, _| Box::pin(async { fire() }))
+                }
+                Mode::BurstAwait => {
+                    Theirs::new_one_shot_async(Duration::from_secs(1), |_, _| Box::pin(fire_later()))
                 }
                 Mode::Idle => Theirs::new_async(idle.as_str(), |_, _| Box::pin(async { fire() })),
                 Mode::Herd | Mode::Spread => {
@@ -43,7 +41,7 @@ impl<const WIDE: bool> Peer for TokioCron<WIDE> {
             };
             self.1.add(job.expect("it is right")).await.expect("it is added");
         }
-        if self.0.mode == Mode::Burst {
+        if self.0.mode.is_burst() {
             // Until they are due: none can be from the beginning.
             tokio::time::sleep(Duration::from_millis(1_100)).await;
         }
