@@ -2,7 +2,8 @@
 //!
 //! What a process has touched that dies in the middle of a transaction is locked for as long as the server believes in it,
 //! which is a minute. So each store tells what its sessions are called, and until when it is to be heard of again; the others
-//! close those of one that is not.
+//! close those of one that is not. What a store has left open itself, as its connection was cut or nobody waited for it any
+//! more, it closes before it begins anything else.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,6 +20,8 @@ pub(super) struct Sessions {
     /// What the store is called.
     store: String,
     idle: Mutex<Vec<ClientSession>>,
+    /// In which a transaction of ours may be open that nobody goes on with.
+    strays: Mutex<Vec<Document>>,
     names: Mutex<Vec<Document>>,
 }
 
@@ -32,13 +35,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { store: format!("{:016x}", RunId::boot()), idle: Mutex::default(), names: Mutex::default() }
+        Self {
+            store: format!("{:016x}", RunId::boot()),
+            idle: Mutex::default(),
+            strays: Mutex::default(),
+            names: Mutex::default(),
+        }
     }
 }
 
 impl Sessions {
     pub(super) fn give_back(&self, session: ClientSession) {
         lock(&self.idle).push(session);
+    }
+
+    /// Notes that a session goes in which a transaction may be open.
+    pub(super) fn lose(&self, session: &ClientSession) {
+        lock(&self.strays).push(session.id().clone());
     }
 
     /// Notes a session; answers whether its name is new.
@@ -88,6 +101,20 @@ impl Database {
         let set = doc! { "sessions": { "$literal": names }, "until": { "$add": ["$$NOW", lease] } };
         let which = doc! { "_id": &self.sessions.store };
         self.known_sessions.update_one(which, vec![doc! { "$set": set }]).upsert(true).await?;
+        Ok(())
+    }
+
+    /// Gives up the transactions that were left open here: what they have touched is locked until then.
+    pub(super) async fn close_strays(&self) -> Result<(), StoreError> {
+        let strays = std::mem::take(&mut *lock(&self.sessions.strays));
+        if strays.is_empty() {
+            return Ok(());
+        }
+        let closed = self.all.run_command(doc! { "killSessions": strays.clone() }).await;
+        if closed.is_err() {
+            lock(&self.sessions.strays).extend(strays);
+        }
+        closed?;
         Ok(())
     }
 

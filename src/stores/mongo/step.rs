@@ -73,22 +73,46 @@ pub(super) async fn let_pass(tries: usize) {
     _ = tokio::time::timeout(pause, std::future::pending::<()>()).await;
 }
 
-/// See the [module](self). One that is dropped is given up.
+/// See the [module](self). One that is dropped is given up, before the next one begins.
 pub(super) struct Step<'a> {
     pub(super) database: &'a Database,
-    session: ClientSession,
+    /// `None`: it is over.
+    session: Option<ClientSession>,
+    /// As far as we know: the server gives a transaction up of which it refuses something.
+    is_open: bool,
 }
 
 impl Database {
     pub(super) async fn begin(&self) -> Result<Step<'_>, StoreError> {
+        self.close_strays().await?;
         let mut session = self.session().await?;
         let start = session.start_transaction().read_concern(ReadConcern::snapshot());
         start.write_concern(durably()).selection_criteria(primary()).await?;
-        Ok(Step { database: self, session })
+        Ok(Step { database: self, session: Some(session), is_open: true })
+    }
+}
+
+impl Drop for Step<'_> {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take().filter(|_| self.is_open) {
+            self.database.sessions.lose(&session);
+        }
     }
 }
 
 impl Step<'_> {
+    fn session(&mut self) -> &mut ClientSession {
+        self.session.as_mut().expect("a step that is over is not used")
+    }
+
+    /// What the server has answered.
+    fn heard<T>(&mut self, answer: Result<T, Error>) -> Result<T, StoreError> {
+        answer.map_err(|error| {
+            self.is_open &= !matches!(*error.kind, ErrorKind::Command(_));
+            error.into()
+        })
+    }
+
     /// The documents of these ids, as far as they are there.
     pub(super) async fn find(
         &mut self,
@@ -98,12 +122,16 @@ impl Step<'_> {
     ) -> Result<Vec<RawDocumentBuf>, StoreError> {
         let collection = self.database.all.collection::<RawDocumentBuf>(collection);
         let find = collection.find(filter).projection(fields).batch_size(10_000);
-        let mut cursor = find.session(&mut self.session).await?;
+        let cursor = find.session(self.session()).await;
+        let mut cursor = self.heard(cursor)?;
         let mut found = Vec::new();
-        while cursor.advance(&mut self.session).await? {
+        loop {
+            let is_there = cursor.advance(self.session()).await;
+            if !self.heard(is_there)? {
+                return Ok(found);
+            }
             found.push(cursor.current().to_owned());
         }
-        Ok(found)
     }
 
     /// Carries out statements of the command `update`; answers how many documents they have found or made.
@@ -168,8 +196,10 @@ impl Step<'_> {
         let mut text = rawdoc! {};
         text.append(key(command), collection);
         text.append(key(what), statements);
-        let answer = self.database.all.run_raw_command(text).session(&mut self.session).await?;
+        let answer = self.database.all.run_raw_command(text).session(self.session()).await;
+        let answer = self.heard(answer)?;
         if let Some(error) = answer.get_array("writeErrors").ok().and_then(|errors| errors.first()) {
+            self.is_open = false;
             let error = error.as_document().cloned().unwrap_or_default();
             let code = error.get_i32("code").unwrap_or_default();
             let message = error.get_str("errmsg").unwrap_or("no reason is given").to_owned();
@@ -180,9 +210,15 @@ impl Step<'_> {
     }
 
     pub(super) async fn undo(mut self) -> Result<(), StoreError> {
-        self.session.abort_transaction().await?;
-        self.database.sessions.give_back(self.session);
+        self.session().abort_transaction().await?;
+        self.give_back();
         Ok(())
+    }
+
+    fn give_back(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.database.sessions.give_back(session);
+        }
     }
 
     /// Makes it last. An error after which it may yet have been written is none that is tried again here: only who has asked
@@ -191,9 +227,9 @@ impl Step<'_> {
         let mut commits = 0;
         loop {
             commits += 1;
-            let error = match self.session.commit_transaction().await {
+            let error = match self.session().commit_transaction().await {
                 Ok(()) => {
-                    self.database.sessions.give_back(self.session);
+                    self.give_back();
                     return Ok(());
                 }
                 Err(error) => error,
@@ -202,7 +238,7 @@ impl Step<'_> {
             match is_unknown {
                 true if commits < COMMITS => let_pass(commits).await,
                 // The first answer says for sure that nothing was written.
-                false if commits == 1 => return Err(error.into()),
+                false if commits == 1 => return self.heard(Err(error)),
                 _ => {
                     let unknown = StoreError::new("whether it was written is not known");
                     return Err(unknown.with_source(StoreError::from(error)));

@@ -1,13 +1,16 @@
 //! A server that goes away and comes back: connections are cut and refused for a while, as when it is restarted.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use asyncz::stores::Changes;
-use asyncz::{MongoStore, RunStatus, Store};
-use tokio::io::copy_bidirectional;
+use asyncz::stores::{Changes, ClaimOutcome};
+use asyncz::{Clock, MongoStore, NodeId, RunStatus, Store, SystemClock};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use super::held::claim;
 use super::sharing::{change, ears, with_a_task};
 use super::{Place, every_ten_seconds, started};
 use crate::scheduler::{at_noon, history, seconds};
@@ -16,6 +19,8 @@ use crate::scheduler::{at_noon, history, seconds};
 struct Between {
     url: String,
     is_up: watch::Sender<bool>,
+    /// Whoever asks for a commit is cut off, and the server never hears of it.
+    loses_commits: Arc<AtomicBool>,
 }
 
 impl Between {
@@ -27,19 +32,24 @@ impl Between {
         let server: u16 = server_port.parse().unwrap();
         let url = format!("{before}127.0.0.1:{port}/{path}");
         let (is_up, up) = watch::channel(true);
+        let loses_commits = Arc::new(AtomicBool::new(false));
+        let loses = loses_commits.clone();
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
-                let mut up = up.clone();
+                let (mut up, loses) = (up.clone(), loses.clone());
                 tokio::spawn(async move {
                     let Ok(mut server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
+                    let (mut from_client, mut to_client) = client.split();
+                    let (mut from_server, mut to_server) = server.split();
                     tokio::select! {
-                        _ = copy_bidirectional(&mut client, &mut server) => {}
+                        _ = copy(&mut from_server, &mut to_client) => {}
+                        _ = hand_on(&mut from_client, &mut to_server, &loses) => {}
                         _ = up.wait_for(|up| !up) => {}
                     }
                 });
             }
         });
-        Self { url, is_up }
+        Self { url, is_up, loses_commits }
     }
 
     fn cut(&self) {
@@ -50,10 +60,52 @@ impl Between {
         self.is_up.send_replace(true);
     }
 
+    fn lose_commits(&self, loses: bool) {
+        self.loses_commits.store(loses, Ordering::SeqCst);
+    }
+
     /// A store that looks for its server no longer than a test waits.
     fn store(&self, place: &Place) -> MongoStore {
         place.store_at(&format!("{}&serverSelectionTimeoutMS=500", self.url)).server_clock(false)
     }
+}
+
+/// What a client says, up to a commit that is to be lost.
+async fn hand_on(
+    from: &mut ReadHalf<'_>,
+    to: &mut WriteHalf<'_>,
+    loses_commits: &AtomicBool,
+) -> std::io::Result<()> {
+    let mut buffer = vec![0; 65_536];
+    loop {
+        let length = from.read(&mut buffer).await?;
+        let said = &buffer[..length];
+        let is_commit = said.windows(17).any(|word| word == b"commitTransaction");
+        if length == 0 || (is_commit && loses_commits.load(Ordering::SeqCst)) {
+            return Ok(());
+        }
+        to.write_all(said).await?;
+    }
+}
+
+/// The server believes in a transaction for a minute, however its connection has gone, and locks what it has touched.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_left_open_when_the_connection_was_cut_is_given_up_at_once() {
+    let place = Place::new();
+    with_a_task(&place).await;
+    let between = Between::new(&place).await;
+    let store = between.store(&place);
+    store.start().await.unwrap();
+    let task = store.load(&["t".into()]).await.unwrap().pop().flatten().unwrap();
+    let claims = [claim(&task, SystemClock.now())];
+
+    between.lose_commits(true);
+    store.claim(NodeId::from(1), &claims).await.unwrap_err();
+    between.lose_commits(false);
+    let outcomes = store.claim(NodeId::from(1), &claims).await.unwrap();
+
+    assert_eq!(outcomes, [ClaimOutcome::Won { removed: false }]);
+    store.shutdown().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -35,7 +35,7 @@ fn beat(node: u64) -> Beat {
 }
 
 /// Decides that a task is not due for an hour.
-fn claim(task: &TaskRecord, now: DateTime<Utc>) -> Claim {
+pub(super) fn claim(task: &TaskRecord, now: DateTime<Utc>) -> Claim {
     let mut schedule = task.schedule;
     schedule.version += 1;
     schedule.next_run_time = Some(now + TimeDelta::hours(1));

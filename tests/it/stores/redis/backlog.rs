@@ -161,8 +161,8 @@ async fn a_backlog_is_claimed_in_steps_that_hold_up_nobody() {
     }
     let handlers = Handlers::from_iter(HANDLERS);
 
-    // They were added 66 at a time, and read 200 at a time.
-    let (mut decided, mut scripts, mut expected) = (0, count / 66 + count / 200, noon());
+    // They were added 33 at a time, and read 200 at a time.
+    let (mut decided, mut scripts, mut expected) = (0, count / 33 + count / 200, noon());
     loop {
         let now = noon() + TimeDelta::minutes(30);
         let query = Query::Due { now, limit: 200, handlers: handlers.clone() };
@@ -181,8 +181,8 @@ async fn a_backlog_is_claimed_in_steps_that_hold_up_nobody() {
         assert!(won.iter().all(|outcome| *outcome == ClaimOutcome::Won { removed: false }));
         let ends = store.finish(by, &claims.iter().map(end).collect::<Vec<_>>()).await.unwrap();
         assert!(ends.iter().all(|outcome| *outcome == FinishOutcome::default()));
-        // What is due, the claims, the ends.
-        (decided, scripts) = (decided + due.len(), scripts + 3);
+        // What is due; the claims and the ends, 100 at a time.
+        (decided, scripts) = (decided + due.len(), scripts + 5);
     }
 
     assert_eq!(decided, count);
