@@ -144,7 +144,7 @@ async fn slow(place: &Place) -> Vec<u64> {
     slow
 }
 
-/// `ASYNCZ_BACKLOG=1000000` asks for so many tasks, and that one script in a hundred takes longer than 5 ms at most: nothing
+/// `ASYNCZ_BACKLOG=1000000` asks for so many tasks, and that one script in 500 takes longer than 5 ms at most: nothing
 /// else is to run then.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backlog_is_claimed_in_steps_that_hold_up_nobody() {
@@ -188,6 +188,6 @@ async fn a_backlog_is_claimed_in_steps_that_hold_up_nobody() {
     assert_eq!(decided, count);
     let slow = slow(&place).await;
     // The server counts the time when the machine was busy elsewhere, too: with other tests, unless it runs alone.
-    let most = if is_alone { scripts / 100 } else { scripts / 2 };
+    let most = if is_alone { scripts / 500 } else { scripts / 2 };
     assert!(slow.len() <= most, "{} of {scripts} scripts took long: {slow:?} µs", slow.len());
 }
