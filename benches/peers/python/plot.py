@@ -17,13 +17,13 @@ LIMIT = "#000000"
 
 def styles(names):
     """Ours stands out, the limits are dotted, peers have a colour each."""
-    peers = iter(PEERS)
+    peers, lines = iter(PEERS), iter([":", "--", "-."])
     chosen = {}
     for name in names:
         if name.startswith("asyncz"):
             chosen[name] = {"color": OURS, "linewidth": 2.6, "zorder": 5}
         elif name.startswith("limit"):
-            chosen[name] = {"color": LIMIT, "linestyle": ":" if "heap" in name else "--", "linewidth": 1.1}
+            chosen[name] = {"color": LIMIT, "linestyle": next(lines), "linewidth": 1.1}
         else:
             chosen[name] = {"color": next(peers, "#9ca3af"), "linewidth": 1.4}
     return chosen
