@@ -6,23 +6,14 @@ use std::sync::Arc;
 use tracing::Level;
 
 use super::edit::TaskHandle;
+use super::placing::{Placed, Placement};
 use super::setup::Setup;
-use super::startup::replacement;
-use super::tasks::failed;
 use super::{Scheduler, Shared};
 use crate::events::{Event, EventMask};
 use crate::log::{Line, Target};
-use crate::stores::{Edit, EditOutcome, Store};
-use crate::task::{Task, TaskDefinition, TaskRecord, in_words};
+use crate::stores::{Edit, Store};
+use crate::task::{Task, in_words};
 use crate::{Error, StartProblem};
-
-/// Tasks on their way into their store.
-#[derive(Default)]
-struct Additions {
-    edits: Vec<Edit>,
-    /// Whether they replace those that are there.
-    replace: Vec<bool>,
-}
 
 impl Scheduler {
     /// Adds a task. Before the scheduler's start it waits for that; an [`enabled(false)`](Task::enabled) one is not added,
@@ -77,15 +68,15 @@ impl Scheduler {
             let known = shared.handlers();
             let has_new_handlers = tasks.iter().any(|task| !known.has(&task.handler.name));
             drop(known);
-            let additions = shared.prepare(tasks)?;
-            let mut done = Vec::with_capacity(handles.len());
-            for (alias, additions) in additions {
-                if let Err(error) = shared.write(&alias, additions, &mut done).await {
-                    shared.undo(&done).await;
+            let tasks = shared.prepare(tasks)?;
+            let mut placed = Vec::with_capacity(handles.len());
+            for (alias, store, tasks) in tasks {
+                if let Err(error) = shared.place(&alias, &*store, tasks, &mut placed).await {
+                    shared.undo(&placed).await;
                     return Err(error);
                 }
             }
-            shared.tell_of(&done);
+            shared.tell_of(&placed);
             if has_new_handlers {
                 // Others of their tasks may have waited for them.
                 shared.stores().keys().for_each(|store| shared.changed(store));
@@ -103,9 +94,6 @@ impl Scheduler {
     }
 }
 
-/// What was done for a task: its store, the task, and what it was.
-type Done = (Arc<str>, Arc<TaskDefinition>, EventMask);
-
 impl Shared {
     /// Keeps tasks for the start; while running it gives them back, for their stores.
     fn keep_until_start(&self, tasks: Vec<Task>) -> Option<Vec<Task>> {
@@ -120,16 +108,15 @@ impl Shared {
     }
 
     /// The tasks as their stores keep them, all of them checked, by their stores.
-    fn prepare(&self, tasks: Vec<Task>) -> Result<Vec<(Arc<str>, Additions)>, Error> {
+    fn prepare(&self, tasks: Vec<Task>) -> Result<Vec<(Arc<str>, Arc<dyn Store>, Vec<Placement>)>, Error> {
         let setup = self.setup();
         let now = setup.clock.now();
-        let mut stores: Vec<(Arc<str>, Additions)> = Vec::with_capacity(1);
+        let mut stores: Vec<(Arc<str>, Arc<dyn Store>, Vec<Placement>)> = Vec::with_capacity(1);
         for task in tasks {
-            let at = match stores.iter().position(|(alias, _)| *alias == task.store) {
+            let at = match stores.iter().position(|(alias, ..)| *alias == task.store) {
                 Some(at) => at,
                 None => {
-                    self.known_store(&task.store)?;
-                    stores.push((task.store.clone(), Additions::default()));
+                    stores.push((task.store.clone(), self.known_store(&task.store)?, Vec::new()));
                     stores.len() - 1
                 }
             };
@@ -140,76 +127,31 @@ impl Shared {
             self.add_handler(task.handler);
             self.share_parts(&mut record);
             record.schedule.version = self.first_version();
-            let additions = &mut stores[at].1;
-            additions.edits.push(Edit::Insert(record));
-            additions.replace.push(task.replace_existing == Some(true));
+            let replace = task.replace_existing == Some(true);
+            stores[at].2.push(Placement { record, replace, yields: false });
         }
         Ok(stores)
     }
 
-    /// Writes the tasks of one store: first the new ones, then those that are in the place of others.
-    async fn write(&self, alias: &Arc<str>, additions: Additions, done: &mut Vec<Done>) -> Result<(), Error> {
-        let store = self.known_store(alias)?;
-        let Additions { edits, replace } = additions;
-        let outcomes = self.put(alias, &*store, &edits).await.map_err(|source| failed(alias, source))?;
-        let mut replacing = Vec::new();
-        let mut taken = None;
-        for ((edit, replace), outcome) in edits.into_iter().zip(replace).zip(outcomes) {
-            let (Edit::Insert(record) | Edit::Replace(record)) = edit else { continue };
-            match (outcome, replace) {
-                (EditOutcome::Done, _) => {
-                    done.push((alias.clone(), record.definition, EventMask::TASK_ADDED))
-                }
-                (_, true) => replacing.push(record),
-                (_, false) => taken = taken.or(Some(record)),
-            }
-        }
-        if let Some(taken) = taken {
-            return Err(Error::ConflictId { id: taken.id().clone(), store: alias.to_string() });
-        }
-        for record in replacing {
-            let kind = self.replace(&*store, alias, &record).await?;
-            done.push((alias.clone(), record.definition, kind));
-        }
-        Ok(())
-    }
-
     /// Takes out again what was added.
-    async fn undo(&self, done: &[Done]) {
-        for (alias, task, _) in done.iter().filter(|(.., kind)| *kind == EventMask::TASK_ADDED) {
+    async fn undo(&self, placed: &[Placed]) {
+        for Placed { store: alias, record, .. } in
+            placed.iter().filter(|placed| placed.kind == EventMask::TASK_ADDED)
+        {
             let Some(store) = self.store(alias) else { continue };
-            if let Err(error) = self.put(alias, &*store, &[Edit::Delete(task.id.clone())]).await {
-                let line = Line { task: Some(&task.id), error: Some(&in_words(&error)), ..Line::default() };
+            if let Err(error) = self.put(alias, &*store, &[Edit::Delete(record.id().clone())]).await {
+                let line =
+                    Line { task: Some(record.id()), error: Some(&in_words(&error)), ..Line::default() };
                 self.log_line(Level::ERROR, Target::Store(alias), "the task was added alone", line);
             }
         }
     }
 
-    /// Puts a task in the place of the one of its id, or adds it where that is gone by now; answers which.
-    async fn replace(
-        &self,
-        store: &dyn Store,
-        alias: &Arc<str>,
-        record: &TaskRecord,
-    ) -> Result<EventMask, Error> {
-        let failed = |source| failed(alias, source);
-        loop {
-            let known = store.load(std::slice::from_ref(record.id())).await.map_err(failed)?.pop().flatten();
-            let (edit, kind) = match known {
-                None => (Edit::Insert(record.clone()), EventMask::TASK_ADDED),
-                Some(known) => (Edit::Replace(replacement(&known, record)), EventMask::TASK_MODIFIED),
-            };
-            if self.put(alias, store, &[edit]).await.map_err(failed)? == [EditOutcome::Done] {
-                return Ok(kind);
-            }
-        }
-    }
-
-    fn tell_of(&self, done: &[Done]) {
+    fn tell_of(&self, placed: &[Placed]) {
         let heard = self.heard_events();
-        for (alias, task, kind) in done.iter().filter(|(.., kind)| heard.contains(*kind)) {
+        for Placed { store, record, kind } in placed.iter().filter(|placed| heard.contains(placed.kind)) {
             let now = self.clock().now();
-            self.emit(&Event::new(*kind, now).alias(alias).task(&task.id));
+            self.emit(&Event::new(*kind, now).alias(store).task(record.id()));
         }
     }
 }

@@ -22,6 +22,7 @@ mod lock;
 mod machine;
 mod mailbox;
 mod parts;
+mod placing;
 #[cfg(feature = "axum")]
 mod running;
 mod runtime;

@@ -1,5 +1,6 @@
 //! From a setup to stores full of tasks, or one error that tells everything that is wrong.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,14 +10,16 @@ use tracing::Level;
 
 use super::check::{Ended, Entry, Plan, prepare};
 use super::machine::plan_missed;
+use super::placing::{Placed, Placement};
 use super::shared::Shared;
+use super::tasks::failed;
 use crate::Error;
 use crate::clock::RealDeadline;
 use crate::events::{Event, EventMask};
 use crate::log::{Line, Target};
 use crate::panics::note_places;
-use crate::stores::{ClaimOutcome, Decision, Edit, EditOutcome, Query, Store, StoreError};
-use crate::task::{Handlers, Schedule, Task, TaskRecord, in_words};
+use crate::stores::{ClaimOutcome, Decision, Edit, Query, Store, StoreError};
+use crate::task::{Handlers, Task, TaskRecord, in_words};
 
 /// What has started.
 pub(super) struct Started {
@@ -140,16 +143,13 @@ async fn open(
     events: &mut Vec<Event>,
 ) -> Result<(), Error> {
     for (alias, store) in &plan.stores {
-        store.start().await.map_err(|source| Error::Store { store: alias.clone(), source })?;
+        store.start().await.map_err(|source| failed(alias, source))?;
         events.push(Event::new(EventMask::STORE_ADDED, plan.now).alias(alias));
     }
     for ended in &plan.ended {
         events.extend(forget(&*plan.stores[&ended.store], ended, plan.now).await?);
     }
-    for entry in entries {
-        let store = &plan.stores[&entry.store];
-        events.extend(put(shared, &**store, entry, plan.now).await?);
-    }
+    events.extend(put(shared, plan, entries).await?);
     for (alias, store) in &plan.stores {
         tell_of_orphans(&**store, alias, shared.handlers()).await?;
     }
@@ -163,7 +163,7 @@ pub(super) async fn tell_of_orphans(
     handlers: Handlers,
 ) -> Result<(), Error> {
     let orphans = store.query(Query::Orphans { handlers, limit: ORPHANS_TOLD }).await;
-    for task in orphans.map_err(|source| Error::Store { store: alias.clone(), source })?.tasks {
+    for task in orphans.map_err(|source| failed(alias, source))?.tasks {
         tracing::warn!(
             target: "asyncz.scheduler",
             store = &**alias,
@@ -181,7 +181,7 @@ const ORPHANS_TOLD: usize = 100;
 /// was there is decided, and then it goes by itself.
 async fn forget(store: &dyn Store, ended: &Ended, now: DateTime<Utc>) -> Result<Option<Event>, Error> {
     let Ended { store: alias, id, trigger_digest } = ended;
-    let failed = |source| Error::Store { store: alias.clone(), source };
+    let failed = |source| failed(alias, source);
     let known = store.load(std::slice::from_ref(id)).await.map_err(failed)?.pop().flatten();
     if known.is_none_or(|known| known.definition.trigger_digest == *trigger_digest) {
         return Ok(None);
@@ -190,81 +190,32 @@ async fn forget(store: &dyn Store, ended: &Ended, now: DateTime<Utc>) -> Result<
     Ok(Some(Event::new(EventMask::TASK_REMOVED, now).alias(alias).task(id)))
 }
 
-/// Puts one task in its store. An unchanged task keeps its place in time, its pause and its history.
-async fn put(
-    shared: &Shared,
-    store: &dyn Store,
-    entry: Entry,
-    now: DateTime<Utc>,
-) -> Result<Vec<Event>, Error> {
-    let Entry { store: alias, mut record, replace, declared, .. } = entry;
-    shared.share_parts(&mut record);
-    record.schedule.version = shared.first_version();
-    let failed = |source| Error::Store { store: alias.clone(), source };
-    let event = |kind| Event::new(kind, now).alias(&alias).task(record.id());
-    loop {
-        let known = store.load(std::slice::from_ref(record.id())).await.map_err(failed)?.pop().flatten();
-        let (edit, kind) = match &known {
-            None => (Edit::Insert(record.clone()), EventMask::TASK_ADDED),
-            Some(_) if !replace => {
-                return Err(Error::ConflictId { id: record.id().clone(), store: alias.to_string() });
-            }
-            Some(known) if known.definition.release > record.definition.release => {
-                tell_of_newer(&alias, known, &record);
-                return Ok(Vec::new());
-            }
-            Some(known) => (Edit::Replace(replacement(known, &record)), EventMask::TASK_MODIFIED),
-        };
-        if store.put(&[edit]).await.map_err(failed)? != [EditOutcome::Done] {
-            // Another scheduler was quicker: look again.
-            continue;
+/// Puts the tasks in their stores; what was due before it was declared is missed.
+async fn put(shared: &Shared, plan: &Plan, entries: Vec<Entry>) -> Result<Vec<Event>, Error> {
+    let mut tasks: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    let mut past = BTreeSet::new();
+    for Entry { store, mut record, replace, declared, .. } in entries {
+        shared.share_parts(&mut record);
+        record.schedule.version = shared.first_version();
+        if declared && record.schedule.next_run_time.is_some_and(|due| due < plan.now) {
+            past.insert((store.clone(), record.id().clone()));
         }
-        let mut events = vec![event(kind)];
-        let is_past =
-            known.is_none() && declared && record.schedule.next_run_time.is_some_and(|due| due < now);
-        if is_past {
-            let missed = miss(shared, store, &record, now).await.map_err(failed)?;
-            events.extend(missed.into_iter().map(|event| event.alias(&alias)));
+        tasks.entry(store).or_default().push(Placement { record, replace, yields: true });
+    }
+    let mut events = Vec::new();
+    for (alias, tasks) in tasks {
+        let (store, mut placed) = (&*plan.stores[&alias], Vec::with_capacity(tasks.len()));
+        shared.place(&alias, store, tasks, &mut placed).await?;
+        for Placed { record, kind, .. } in placed {
+            events.push(Event::new(kind, plan.now).alias(&alias).task(record.id()));
+            if kind == EventMask::TASK_ADDED && past.contains(&(alias.clone(), record.id().clone())) {
+                let missed = miss(shared, store, &record, plan.now).await;
+                let missed = missed.map_err(|source| failed(&alias, source))?;
+                events.extend(missed.into_iter().map(|event| event.alias(&alias)));
+            }
         }
-        return Ok(events);
     }
-}
-
-/// A newer release of the program has declared a task: it stays as that one says.
-fn tell_of_newer(alias: &Arc<str>, known: &TaskRecord, ours: &TaskRecord) {
-    tracing::warn!(
-        target: "asyncz.scheduler",
-        store = &**alias,
-        task = tracing::field::display(known.id()),
-        theirs = known.definition.release,
-        ours = ours.definition.release,
-        "the task stays as a newer release of the program has declared it"
-    );
-}
-
-/// `new` in the place of `known`: where the trigger is the same, so is its place in time.
-pub(super) fn replacement(known: &TaskRecord, new: &TaskRecord) -> TaskRecord {
-    let version = known.schedule.version + 1;
-    let same_trigger = known.definition.trigger_digest == new.definition.trigger_digest;
-    if !same_trigger {
-        let schedule = Schedule {
-            version,
-            generation: known.schedule.generation + 1,
-            running: known.schedule.running,
-            ..new.schedule
-        };
-        return TaskRecord {
-            definition: new.definition.clone(),
-            schedule,
-            waiting: known.waiting.clone(),
-            key: known.key,
-        };
-    }
-    let mut definition = (*new.definition).clone();
-    // What was left open in the trigger was fixed when the task was first added.
-    definition.trigger = known.definition.trigger.clone();
-    let schedule = Schedule { version, ..known.schedule };
-    TaskRecord { definition: Arc::new(definition), schedule, waiting: known.waiting.clone(), key: known.key }
+    Ok(events)
 }
 
 /// Records a date that was past when its task was declared as missed.

@@ -117,3 +117,25 @@ async fn start_paused_decides_nothing_until_it_is_resumed() {
     clock.settle().await;
     assert_eq!(history(&scheduler, "t").await, [(Coalesced, 20), (Succeeded, 30)]);
 }
+
+#[tokio::test]
+async fn a_start_asks_a_store_a_few_times_however_many_tasks_there_are() {
+    let store = FaultyStore::in_memory();
+    let start = async |every: u64| {
+        let (_clock, mut config) = at_noon();
+        for number in 0..100 {
+            let task = Task::from_fn("nothing", nothing).id(format!("t{number}")).every(seconds(every));
+            config = config.task(task.replace_existing(true));
+        }
+        let scheduler = config.store("default", store.clone()).scheduler();
+        let before = (store.calls(StoreCall::Put), store.calls(StoreCall::Load));
+        scheduler.start().await.unwrap();
+        let calls = (store.calls(StoreCall::Put) - before.0, store.calls(StoreCall::Load) - before.1);
+        assert_eq!(scheduler.tasks(TaskFilter::new()).await.unwrap().len(), 100);
+        scheduler.stop().await.unwrap();
+        calls
+    };
+
+    assert_eq!(start(10).await, (1, 0), "all at once");
+    assert_eq!(start(20).await, (2, 1), "they are there, and are replaced");
+}

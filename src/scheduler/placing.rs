@@ -1,0 +1,128 @@
+//! Tasks on their way into a store, many in one call: new ones, and those that take the place of others.
+
+use std::sync::Arc;
+
+use super::shared::Shared;
+use super::tasks::failed;
+use crate::Error;
+use crate::events::EventMask;
+use crate::stores::{Edit, EditOutcome, Store};
+use crate::task::{Schedule, TaskRecord};
+
+/// A task for a store.
+pub(super) struct Placement {
+    pub(super) record: TaskRecord,
+    /// It may take the place of a task of its id.
+    pub(super) replace: bool,
+    /// It leaves alone what a newer release of the program has declared.
+    pub(super) yields: bool,
+}
+
+/// A task that is in its store.
+pub(super) struct Placed {
+    pub(super) store: Arc<str>,
+    pub(super) record: TaskRecord,
+    /// What listeners are told: it was added, or is in the place of another.
+    pub(super) kind: EventMask,
+}
+
+impl Shared {
+    /// Puts tasks into a store: first the new ones; where then no id is taken that may not be, the others in the place of
+    /// those that are there. A task that takes the place of another and has its trigger keeps its place in time, its pause
+    /// and its history.
+    ///
+    /// `placed` tells what is done, before an error, too.
+    pub(super) async fn place(
+        &self,
+        alias: &Arc<str>,
+        store: &dyn Store,
+        tasks: Vec<Placement>,
+        placed: &mut Vec<Placed>,
+    ) -> Result<(), Error> {
+        let (edits, ways): (Vec<_>, Vec<_>) =
+            tasks.into_iter().map(|task| (Edit::Insert(task.record), (task.replace, task.yields))).unzip();
+        let outcomes = self.put(alias, store, &edits).await.map_err(|source| failed(alias, source))?;
+        let (mut replacing, mut taken) = (Vec::new(), None);
+        for ((edit, (replace, yields)), outcome) in edits.into_iter().zip(ways).zip(outcomes) {
+            let Edit::Insert(record) = edit else { continue };
+            match outcome {
+                EditOutcome::Done => {
+                    placed.push(Placed { store: alias.clone(), record, kind: EventMask::TASK_ADDED })
+                }
+                _ if replace => replacing.push((record, yields)),
+                _ => taken = taken.or(Some(record)),
+            }
+        }
+        if let Some(taken) = taken {
+            return Err(Error::ConflictId { id: taken.id().clone(), store: alias.to_string() });
+        }
+        // Again where another scheduler was quicker.
+        while !replacing.is_empty() {
+            replacing = self.replace(alias, store, replacing, placed).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts tasks in the place of those of their ids, or adds them where these are gone by now; answers which are still to be
+    /// placed, as somebody else has changed what was there.
+    async fn replace(
+        &self,
+        alias: &Arc<str>,
+        store: &dyn Store,
+        tasks: Vec<(TaskRecord, bool)>,
+        placed: &mut Vec<Placed>,
+    ) -> Result<Vec<(TaskRecord, bool)>, Error> {
+        let ids: Vec<_> = tasks.iter().map(|(record, _)| record.id().clone()).collect();
+        let known = store.load(&ids).await.map_err(|source| failed(alias, source))?;
+        let (mut edits, mut replacing) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
+        for ((record, yields), known) in tasks.into_iter().zip(known) {
+            let (edit, kind) = match known {
+                None => (Edit::Insert(record.clone()), EventMask::TASK_ADDED),
+                Some(known) if yields && known.definition.release > record.definition.release => {
+                    tell_of_newer(alias, &known, &record);
+                    continue;
+                }
+                Some(known) => (Edit::Replace(replacement(&known, &record)), EventMask::TASK_MODIFIED),
+            };
+            edits.push(edit);
+            replacing.push((record, yields, kind));
+        }
+        let outcomes = self.put(alias, store, &edits).await.map_err(|source| failed(alias, source))?;
+        let mut left = Vec::new();
+        for ((record, yields, kind), outcome) in replacing.into_iter().zip(outcomes) {
+            match outcome {
+                EditOutcome::Done => placed.push(Placed { store: alias.clone(), record, kind }),
+                EditOutcome::Conflict | EditOutcome::NotFound => left.push((record, yields)),
+            }
+        }
+        Ok(left)
+    }
+}
+
+/// A newer release of the program has declared a task: it stays as that one says.
+fn tell_of_newer(alias: &Arc<str>, known: &TaskRecord, ours: &TaskRecord) {
+    tracing::warn!(
+        target: "asyncz.scheduler",
+        store = &**alias,
+        task = tracing::field::display(known.id()),
+        theirs = known.definition.release,
+        ours = ours.definition.release,
+        "the task stays as a newer release of the program has declared it"
+    );
+}
+
+/// `new` in the place of `known`: where the trigger is the same, so is its place in time.
+fn replacement(known: &TaskRecord, new: &TaskRecord) -> TaskRecord {
+    let version = known.schedule.version + 1;
+    let (waiting, key) = (known.waiting.clone(), known.key);
+    if known.definition.trigger_digest != new.definition.trigger_digest {
+        let (generation, running) = (known.schedule.generation + 1, known.schedule.running);
+        let schedule = Schedule { version, generation, running, ..new.schedule };
+        return TaskRecord { definition: new.definition.clone(), schedule, waiting, key };
+    }
+    let mut definition = (*new.definition).clone();
+    // What was left open in the trigger was fixed when the task was first added.
+    definition.trigger = known.definition.trigger.clone();
+    let schedule = Schedule { version, ..known.schedule };
+    TaskRecord { definition: Arc::new(definition), schedule, waiting, key }
+}
