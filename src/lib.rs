@@ -55,7 +55,7 @@ pub use inventory;
 pub use mongodb;
 #[cfg(feature = "redis")]
 pub use redis;
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(feature = "_sql")]
 pub use sqlx;
 pub use typetag;
 
@@ -81,7 +81,7 @@ pub use stores::FileStore;
 pub use stores::MongoStore;
 #[cfg(feature = "redis")]
 pub use stores::RedisStore;
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(feature = "_sql")]
 pub use stores::SqlStore;
 pub use stores::{MemoryStore, RunFilter, Store, StoreError};
 pub use task::{

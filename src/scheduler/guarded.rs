@@ -115,7 +115,7 @@ impl Store for Guarded {
         self.within(self.store.count()).await
     }
 
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    #[cfg(feature = "_sql")]
     fn as_sql(&self) -> Option<&crate::SqlStore> {
         self.store.as_sql()
     }

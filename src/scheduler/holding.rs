@@ -59,7 +59,7 @@ impl TaskContext {
     ///
     /// # Cancel safety
     /// Dropped, it may or may not have been written: roll back.
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    #[cfg(feature = "_sql")]
     pub async fn complete_in<'a>(
         &self,
         transaction: impl Into<crate::stores::OwnTransaction<'a>> + Send,

@@ -1,35 +1,15 @@
 //! Claim: where tasks, their history and the decisions about them live.
 
 mod agenda;
-#[cfg(any(
-    feature = "sqlite",
-    feature = "postgres",
-    feature = "mysql",
-    feature = "mongodb",
-    feature = "redis",
-    all(feature = "file", unix)
-))]
+#[cfg(any(feature = "_database", all(feature = "file", unix)))]
 mod crypt;
 mod decision;
-#[cfg(any(
-    feature = "sqlite",
-    feature = "postgres",
-    feature = "mysql",
-    feature = "mongodb",
-    feature = "redis"
-))]
+#[cfg(feature = "_database")]
 mod definitions;
 mod edit;
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "mongodb"))]
+#[cfg(any(feature = "_sql", feature = "mongodb"))]
 mod edit_groups;
-#[cfg(any(
-    feature = "sqlite",
-    feature = "postgres",
-    feature = "mysql",
-    feature = "mongodb",
-    feature = "redis",
-    all(feature = "file", unix)
-))]
+#[cfg(any(feature = "_database", all(feature = "file", unix)))]
 mod envelope;
 mod error;
 #[cfg(all(feature = "file", unix))]
@@ -45,7 +25,7 @@ mod nodes;
 #[cfg(feature = "redis")]
 mod redis;
 mod shared;
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(feature = "_sql")]
 mod sql;
 
 use std::fmt;
@@ -68,7 +48,7 @@ pub use mongo::MongoStore;
 pub use nodes::{Beat, LapsedRun, Node, NodeRecord, Renewal};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(feature = "_sql")]
 pub use sql::{OwnTransaction, SqlStore};
 
 /// Where tasks and their history live, shared by any number of schedulers.
@@ -164,7 +144,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     }
 
     /// The database that it is in: see [`TaskContext::complete_in`](crate::TaskContext::complete_in).
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    #[cfg(feature = "_sql")]
     #[doc(hidden)]
     fn as_sql(&self) -> Option<&SqlStore> {
         None

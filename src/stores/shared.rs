@@ -82,7 +82,7 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).count().await
     }
 
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    #[cfg(feature = "_sql")]
     fn as_sql(&self) -> Option<&super::SqlStore> {
         (**self).as_sql()
     }

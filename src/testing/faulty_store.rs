@@ -322,7 +322,7 @@ impl<S: Store> Store for FaultyStore<S> {
         self.call(StoreCall::Count, self.0.store.count()).await
     }
 
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    #[cfg(feature = "_sql")]
     fn as_sql(&self) -> Option<&crate::stores::SqlStore> {
         self.0.store.as_sql()
     }

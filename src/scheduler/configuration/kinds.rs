@@ -10,7 +10,7 @@ use super::mongo;
 use super::options::TypeOptions;
 #[cfg(feature = "redis")]
 use super::redis;
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(feature = "_sql")]
 use super::sql;
 use crate::executors::{AsyncExecutor, DebugExecutor, Executor, ThreadPoolExecutor};
 use crate::stores::{MemoryStore, Store};
@@ -62,9 +62,9 @@ pub(super) const STORES: &[Kind<dyn Store>] = &[
     Kind { names: &["mongodb", "mongo"], class: "MongoDBStore", make: with_feature!("mongodb", mongo::store) },
 ];
 
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(feature = "_sql")]
 const ANY_SQL: Make<dyn Store> = Make::Here(sql::sql);
-#[cfg(not(any(feature = "sqlite", feature = "postgres", feature = "mysql")))]
+#[cfg(not(feature = "_sql"))]
 const ANY_SQL: Make<dyn Store> = Make::Needs("sqlite\", \"postgres\" or \"mysql");
 
 #[cfg(all(feature = "file", unix))]

@@ -13,7 +13,7 @@ mod secrets;
 mod setup;
 #[cfg(feature = "config")]
 mod sources;
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(feature = "_sql")]
 mod sql;
 mod values;
 

@@ -1,4 +1,4 @@
-//! The early ends: of a run, of a store, of the machine.
+//! How runs end and what comes then; the early ends of a run, of a store, of the machine.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,14 +7,85 @@ use chrono::{DateTime, Utc};
 
 use super::action::{Action, Dispatch};
 use super::desk::Desk;
-use super::recover::is_run_again;
+use super::recover::run_again;
 use super::running::Running;
 use super::{ABORT_GRACE, Machine};
 use crate::clock::after;
-use crate::stores::{Retry, RunEnd, Then};
+use crate::events::{Event, EventMask};
+use crate::stores::{Finish, FinishOutcome, Retry, RunEnd, Then};
 use crate::task::{Ended, Occurrence, Report, RunId, RunStatus, Ticket};
 
 impl Machine {
+    /// A run has ended: to be written. A report of a run that is over already changes nothing.
+    pub(super) fn end(&mut self, report: Report) {
+        let Some(running) = self.running.remove(report.ticket, report.run) else { return };
+        let is_unstarted = matches!(report.ended, Ended::Unstarted(_));
+        let (status, value, error) = match report.ended {
+            Ended::Returned(Ok(value)) => (RunStatus::Succeeded, value, None),
+            Ended::Returned(Err(error)) | Ended::Panicked(error) | Ended::Refused(error) => {
+                (RunStatus::Failed, None, Some(error))
+            }
+            Ended::Aborted(reason) | Ended::Unstarted(reason) => (RunStatus::Cancelled, None, Some(reason)),
+        };
+        let Report { started_at, finished_at, .. } = report;
+        let end = RunEnd { status, started_at, finished_at, value, error };
+        let then = self.after(&running, report.ticket, &end, is_unstarted);
+        self.write_end(running, end, then);
+    }
+
+    /// A run's end is to be written to its store.
+    pub(super) fn write_end(&mut self, running: Running, end: RunEnd, then: Then) {
+        let Running { store, key, definition, run, occurrence, .. } = running;
+        // A desk stays as long as runs of its store go on.
+        let Some(desk) = self.desks.get_mut(&store) else { return };
+        desk.ends.push(Finish { key, definition, run, occurrence, end, then });
+    }
+
+    pub(super) fn finished(
+        &mut self,
+        store: &Arc<str>,
+        mut ends: Vec<Finish>,
+        outcomes: &[FinishOutcome],
+        now: DateTime<Utc>,
+    ) {
+        let desk = self.desk(store);
+        desk.is_finishing = false;
+        if std::mem::take(&mut desk.finishes_again) || outcomes.iter().any(|outcome| outcome.makes_room) {
+            self.look(store);
+        }
+        for (finish, outcome) in ends.iter().zip(outcomes) {
+            match finish.then {
+                Then::Retry(retry) if outcome.retried => self.try_again(store, finish, retry, now),
+                _ if outcome.refused => self.tell_refused(store, finish, now),
+                _ => self.tell_end(store, finish, now),
+            }
+            if outcome.removed {
+                let event = Event::new(EventMask::TASK_REMOVED, now).alias(store);
+                self.emit(event.task(&finish.definition.id));
+            }
+        }
+        ends.clear();
+        self.desk(store).spare = ends;
+    }
+
+    /// Lets a retry start when its time comes.
+    pub(super) fn try_again(&mut self, store: &Arc<str>, failed: &Finish, retry: Retry, now: DateTime<Utc>) {
+        self.counts.retried += 1;
+        let Finish { key, definition, run, occurrence, end, .. } = failed;
+        let start = self.desk(store).our_time(retry.starts_at.unwrap_or(end.finished_at));
+        let mut event = Event::new(EventMask::TASK_RETRIED, now).alias(store).task(&definition.id);
+        event.error.clone_from(&end.error);
+        self.emit(event.run(*run, occurrence.due));
+        let dispatch = self.submit(store, (*key, definition), retry.waiting(), now);
+        self.delayed.insert((start, dispatch.run), dispatch);
+        if self.is_stopping {
+            self.stop(now);
+        }
+        if self.is_leaving(store) {
+            self.leave(store, now);
+        }
+    }
+
     /// Tells a run to stop, and aborts it if it goes on. One that has not started never will.
     pub(super) fn cancel(&mut self, run: RunId, now: DateTime<Utc>) {
         let delayed = self.delayed.keys().find(|(_, delayed)| *delayed == run).copied();
@@ -76,8 +147,8 @@ impl Machine {
             // Cut short by the end of this scheduler, and not by a user: another runs it again.
             RunStatus::Cancelled | RunStatus::Lost => {
                 let is_wished = self.aborts.iter().any(|(.., told)| *told == ticket);
-                let is_run_again = is_ending && !is_wished && is_run_again(occurrence, definition);
-                is_run_again.then_some((occurrence.attempt + 1, None))
+                let again = (is_ending && !is_wished).then(|| run_again(occurrence, definition));
+                again.and_then(Result::ok).map(|attempt| (attempt, None))
             }
             _ => None,
         };

@@ -10,6 +10,7 @@
 
 mod action;
 mod counts;
+mod cycle;
 mod desk;
 mod due;
 mod ending;
@@ -20,6 +21,8 @@ mod plan;
 mod recover;
 mod running;
 mod sharing;
+mod starting;
+mod telling;
 mod waits;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -29,13 +32,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::clock::after;
-use crate::events::{Event, EventMask};
-use crate::stores::{
-    Claim, ClaimOutcome, Decision, Finish, FinishOutcome, Found, NextDue, Retry, RunEnd, StoreError, Then,
-};
-use crate::task::{
-    Count, Ended, Occurrence, Overlap, Report, RunId, RunStatus, StoreKey, TaskDefinition, Ticket, Waiting,
-};
+use crate::events::EventMask;
+use crate::task::{RunId, Ticket};
 
 pub(crate) use action::{Action, Dispatch, KnownRuns, Question};
 pub use counts::RunCounts;
@@ -44,9 +42,8 @@ pub(crate) use input::{Answer, Input, OpenRuns};
 pub(crate) use plan::{plan_by_hand, plan_missed};
 pub(crate) use sharing::Retention;
 
-use desk::{Desk, StartTerms};
-use running::{Running, RunningRuns};
-use waits::start_of;
+use desk::Desk;
+use running::RunningRuns;
 
 /// From the cancellation of a run to its abort.
 pub(crate) const ABORT_GRACE: Duration = Duration::from_secs(2);
@@ -232,34 +229,6 @@ impl Machine {
         self.counts
     }
 
-    /// Dispatches the claimed runs whose time has come.
-    fn release(&mut self, now: DateTime<Utc>) {
-        let held_back = self.delayed.split_off(&(now, RunId::LAST));
-        let mut released = Vec::new();
-        for (place, run) in std::mem::replace(&mut self.delayed, held_back) {
-            match self.may_start(&run) {
-                true => released.push(run),
-                false => drop(self.delayed.insert(place, run)),
-            }
-        }
-        self.dispatch(released);
-    }
-
-    /// Whether a run that was won a while ago is still ours, as far as we know.
-    fn may_start(&self, run: &Dispatch) -> bool {
-        let store = self.running.store_of(run.ticket);
-        store.and_then(|store| self.desks.get(store)).is_some_and(Desk::may_start)
-    }
-
-    /// Finds out anew when the store's next task is due.
-    fn look(&mut self, store: &Arc<str>) {
-        if let Some(desk) = self.desks.get_mut(store)
-            && desk.start_looking()
-        {
-            self.actions.push_back(Action::Ask(store.clone(), Question::FindNextDue));
-        }
-    }
-
     fn answer(&mut self, store: &Arc<str>, answer: Answer, now: DateTime<Utc>) {
         let failed = match answer {
             Answer::FindDue(Ok(found)) => return self.plan(store, found, now),
@@ -296,298 +265,8 @@ impl Machine {
         self.store_failed(store, &failed, now);
     }
 
-    /// Decides what is due.
-    fn plan(&mut self, store: &Arc<str>, found: Found, now: DateTime<Utc>) {
-        let Found { tasks, now: told, unreadable } = found;
-        self.tell_unreadable(store, unreadable, now);
-        let deciding_since = self.deciding_since.filter(|_| !self.is_leaving(store));
-        let desk = self.desk(store);
-        desk.note_time(told, now);
-        let Some(since) = deciding_since else { return desk.break_cycle(now) };
-        let (since, at) = (desk.time(since), told.unwrap_or(now));
-        let mut run_id = || self.run_ids.next();
-        let mut claims = Vec::with_capacity(tasks.len());
-        for task in tasks {
-            plan::plan(task, at, since, &mut run_id, &mut claims);
-        }
-        let question = if claims.is_empty() { Question::FindNextDue } else { Question::Claim(claims) };
-        self.ask(store, question);
-    }
-
-    /// Dispatches what was won, and goes on where there may be more.
-    fn won(&mut self, store: &Arc<str>, claims: Vec<Claim>, outcomes: &[ClaimOutcome], now: DateTime<Utc>) {
-        let more = claims.len() >= self.desk(store).batch || outcomes.contains(&ClaimOutcome::Lost);
-        self.carry_out_won(store, &claims, outcomes, now);
-        if self.is_leaving(store) {
-            self.desk(store).break_cycle(now);
-            return self.leave(store, now);
-        }
-        let desk = self.desk(store);
-        let question = match more && desk.lease.is_held() && self.deciding_since.is_some() {
-            true => Question::FindDue { now: self.desk(store).time(now), limit: self.desk(store).batch },
-            false => Question::FindNextDue,
-        };
-        self.actions.push_back(Action::Ask(store.clone(), question));
-    }
-
-    fn carry_out_won(
-        &mut self,
-        store: &Arc<str>,
-        claims: &[Claim],
-        outcomes: &[ClaimOutcome],
-        now: DateTime<Utc>,
-    ) {
-        let terms = self.desk(store).start_terms();
-        let mut dispatched = Vec::with_capacity(claims.len());
-        for (claim, outcome) in claims.iter().zip(outcomes) {
-            let ClaimOutcome::Won { removed } = outcome else { continue };
-            self.carry_out(store, claim, terms, &mut dispatched, now);
-            if *removed {
-                let event = Event::new(EventMask::TASK_REMOVED, now).alias(store);
-                self.emit(event.task(&claim.definition.id));
-            }
-        }
-        self.dispatch(dispatched);
-        if outcomes.contains(&ClaimOutcome::Lapsed) {
-            self.desk(store).lease.lose(now);
-        }
-    }
-
-    /// What a user's claim has won runs at once.
-    fn dispatch_claimed(&mut self, store: &Arc<str>, claim: Claim, now: DateTime<Utc>) {
-        for decision in &claim.decisions {
-            self.claiming.remove(&decision.run);
-        }
-        // Claimed a moment before its store was removed: there is nobody to write its end.
-        if !self.desks.contains_key(store) {
-            return;
-        }
-        let terms = self.desk(store).start_terms();
-        let mut dispatched = Vec::with_capacity(1);
-        self.carry_out(store, &claim, terms, &mut dispatched, now);
-        self.dispatch(dispatched);
-    }
-
-    /// Carries out the decisions of a claim that was won.
-    fn carry_out(
-        &mut self,
-        store: &Arc<str>,
-        claim: &Claim,
-        terms: StartTerms,
-        dispatched: &mut Vec<Dispatch>,
-        now: DateTime<Utc>,
-    ) {
-        let Claim { definition, decisions, .. } = claim;
-        if decisions.iter().any(|decision| decision.status == RunStatus::Queued) {
-            self.make_room(store, definition, now);
-        }
-        for decision in decisions {
-            let Decision { run, occurrence, occurrences, status, starts_at, reason } = decision;
-            if *status != RunStatus::Claimed {
-                self.counts.note(*status, *occurrences);
-                self.tell(store, definition, *run, occurrence, *status, now, |event| {
-                    event.count = occurrences.at_least.into();
-                    event.error.clone_from(reason);
-                });
-                continue;
-            }
-            let what = Waiting { run: *run, occurrence: *occurrence, starts_at: *starts_at };
-            let dispatch = self.submit(store, (claim.key, definition), what, now);
-            match terms.our_time(start_of(occurrence, *starts_at, definition)) {
-                // What runs at the stop itself does not wait.
-                start if (start > now || !terms.may_start) && !self.is_stopping => {
-                    drop(self.delayed.insert((start, dispatch.run), dispatch))
-                }
-                _ => dispatched.push(dispatch),
-            }
-        }
-    }
-
-    fn dispatch(&mut self, runs: Vec<Dispatch>) {
-        if !runs.is_empty() {
-            self.actions.push_back(Action::Dispatch(runs));
-        }
-    }
-
-    /// Makes room for what has begun to wait, where the task's overlap says so.
-    fn make_room(&mut self, store: &Arc<str>, definition: &TaskDefinition, now: DateTime<Utc>) {
-        let of_task = |running: &Running| running.store == *store && running.definition.id == definition.id;
-        let others = self.running.iter().filter(|(_, run)| of_task(run));
-        match definition.rules.overlap {
-            Overlap::CancelOther => {
-                let others: Vec<_> = others.map(|(_, run)| run.run).collect();
-                others.into_iter().for_each(|run| self.cancel(run, now));
-            }
-            Overlap::AbortOther => {
-                let others = others.map(|(ticket, _)| ticket).collect();
-                self.actions.push_back(Action::Abort(others));
-            }
-            Overlap::Skip | Overlap::Queue | Overlap::QueueAll | Overlap::Allow => {}
-        }
-    }
-
-    /// Sleeps until the next task is due.
-    fn rest(&mut self, store: &Arc<str>, next: &NextDue, now: DateTime<Utc>) {
-        let desk = self.desk(store);
-        desk.note_time(next.now, now);
-        let at = next.at.map(|at| desk.our_time(at));
-        if desk.end_cycle(at) {
-            self.look(store);
-        }
-        for run in &next.cancelled {
-            // It is told once; who wants it to be cancelled may be told again and again.
-            if !self.aborts.iter().any(|(_, known, _)| known == run) {
-                self.cancel(*run, now);
-            }
-        }
-    }
-
-    /// Notes a run as going on.
-    fn submit(
-        &mut self,
-        store: &Arc<str>,
-        (key, definition): (StoreKey, &Arc<TaskDefinition>),
-        what: Waiting,
-        now: DateTime<Utc>,
-    ) -> Dispatch {
-        let Waiting { run, occurrence, starts_at } = what;
-        self.counts.submitted += 1;
-        self.tell(store, definition, run, &occurrence, RunStatus::Claimed, now, |_| {});
-        let (store, definition) = (store.clone(), definition.clone());
-        let running = Running { store, key, definition: definition.clone(), run, occurrence, starts_at };
-        let ticket = self.running.insert(running);
-        Dispatch { definition, run, ticket, occurrence }
-    }
-
-    /// A run has ended: to be written. A report of a run that is over already changes nothing.
-    fn end(&mut self, report: Report) {
-        let Some(running) = self.running.remove(report.ticket, report.run) else { return };
-        let is_unstarted = matches!(report.ended, Ended::Unstarted(_));
-        let (status, value, error) = match report.ended {
-            Ended::Returned(Ok(value)) => (RunStatus::Succeeded, value, None),
-            Ended::Returned(Err(error)) | Ended::Panicked(error) | Ended::Refused(error) => {
-                (RunStatus::Failed, None, Some(error))
-            }
-            Ended::Aborted(reason) | Ended::Unstarted(reason) => (RunStatus::Cancelled, None, Some(reason)),
-        };
-        let Report { started_at, finished_at, .. } = report;
-        let end = RunEnd { status, started_at, finished_at, value, error };
-        let then = self.after(&running, report.ticket, &end, is_unstarted);
-        self.write_end(running, end, then);
-    }
-
-    /// A run's end is to be written to its store.
-    fn write_end(&mut self, running: Running, end: RunEnd, then: Then) {
-        let Running { store, key, definition, run, occurrence, .. } = running;
-        // A desk stays as long as runs of its store go on.
-        let Some(desk) = self.desks.get_mut(&store) else { return };
-        desk.ends.push(Finish { key, definition, run, occurrence, end, then });
-    }
-
-    fn finished(
-        &mut self,
-        store: &Arc<str>,
-        mut ends: Vec<Finish>,
-        outcomes: &[FinishOutcome],
-        now: DateTime<Utc>,
-    ) {
-        let desk = self.desk(store);
-        desk.is_finishing = false;
-        if std::mem::take(&mut desk.finishes_again) || outcomes.iter().any(|outcome| outcome.makes_room) {
-            self.look(store);
-        }
-        for (finish, outcome) in ends.iter().zip(outcomes) {
-            match finish.then {
-                Then::Retry(retry) if outcome.retried => self.try_again(store, finish, retry, now),
-                _ if outcome.refused => self.tell_refused(store, finish, now),
-                _ => self.tell_end(store, finish, now),
-            }
-            if outcome.removed {
-                let event = Event::new(EventMask::TASK_REMOVED, now).alias(store);
-                self.emit(event.task(&finish.definition.id));
-            }
-        }
-        ends.clear();
-        self.desk(store).spare = ends;
-    }
-
-    /// Lets a retry start when its time comes.
-    fn try_again(&mut self, store: &Arc<str>, failed: &Finish, retry: Retry, now: DateTime<Utc>) {
-        self.counts.retried += 1;
-        let Finish { key, definition, run, occurrence, end, .. } = failed;
-        let start = self.desk(store).our_time(retry.starts_at.unwrap_or(end.finished_at));
-        let mut event = Event::new(EventMask::TASK_RETRIED, now).alias(store).task(&definition.id);
-        event.error.clone_from(&end.error);
-        self.emit(event.run(*run, occurrence.due));
-        let dispatch = self.submit(store, (*key, definition), retry.waiting(), now);
-        self.delayed.insert((start, dispatch.run), dispatch);
-        if self.is_stopping {
-            self.stop(now);
-        }
-        if self.is_leaving(store) {
-            self.leave(store, now);
-        }
-    }
-
-    /// A run has ended that was taken over meanwhile: how it ended counts nowhere.
-    fn tell_refused(&mut self, store: &Arc<str>, finish: &Finish, now: DateTime<Utc>) {
-        let Finish { definition, run, occurrence, .. } = finish;
-        self.counts.note(RunStatus::Lost, Count::ONE);
-        self.tell(store, definition, *run, occurrence, RunStatus::Lost, now, |event| {
-            event.error = Some("it was taken over by another scheduler, as its lease had lapsed".to_owned());
-        });
-    }
-
-    fn tell_end(&mut self, store: &Arc<str>, finish: &Finish, now: DateTime<Utc>) {
-        let Finish { definition, run, occurrence, end, .. } = finish;
-        self.counts.note(end.status, Count::ONE);
-        self.tell(store, definition, *run, occurrence, end.status, now, |event| {
-            event.value.clone_from(&end.value);
-            event.error.clone_from(&end.error);
-        });
-    }
-
-    /// Tells what became of an occurrence, where somebody hears it.
-    #[expect(clippy::too_many_arguments, reason = "they are what an event tells")]
-    fn tell(
-        &mut self,
-        store: &Arc<str>,
-        definition: &TaskDefinition,
-        run: RunId,
-        occurrence: &Occurrence,
-        status: RunStatus,
-        now: DateTime<Utc>,
-        say: impl FnOnce(&mut Event),
-    ) {
-        let kind = match status {
-            RunStatus::Queued | RunStatus::Running => return,
-            RunStatus::Claimed => EventMask::TASK_SUBMITTED,
-            RunStatus::Succeeded => EventMask::TASK_EXECUTED,
-            RunStatus::Failed => EventMask::TASK_ERROR,
-            RunStatus::Missed => EventMask::TASK_MISSED,
-            RunStatus::Skipped => EventMask::TASK_MAX_INSTANCES,
-            RunStatus::Coalesced => EventMask::TASK_COALESCED,
-            RunStatus::Cancelled => EventMask::TASK_CANCELLED,
-            RunStatus::Lost => EventMask::TASK_LOST,
-        };
-        if self.heard.contains(kind) {
-            let mut event = Event::new(kind, now).alias(store).task(&definition.id).run(run, occurrence.due);
-            say(&mut event);
-            self.emit(event);
-        }
-    }
-
-    fn store_failed(&mut self, store: &Arc<str>, error: &StoreError, now: DateTime<Utc>) {
-        let error = crate::task::in_words(error);
-        self.emit(Event::new(EventMask::STORE_ERROR, now).alias(store).error(error));
-    }
-
     fn ask(&mut self, store: &Arc<str>, question: Question) {
         self.actions.push_back(Action::Ask(store.clone(), question));
-    }
-
-    fn emit(&mut self, event: Event) {
-        self.actions.push_back(Action::Emit(event));
     }
 
     fn desk(&mut self, store: &Arc<str>) -> &mut Desk {

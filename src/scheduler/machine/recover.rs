@@ -1,6 +1,6 @@
 //! What becomes of the runs of a scheduler that is gone.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::plan::Decisions;
 use super::waits::start_of;
@@ -44,8 +44,11 @@ fn recover<'a>(
     let mut decisions = Decisions::of(task, now, run_id);
     for LapsedRun { run, leased_until, .. } in runs {
         let is_unstarted = start_of(&run.occurrence, run.starts_at, &task.definition) >= *leased_until;
-        let attempt =
-            if is_unstarted { Ok(run.occurrence.attempt) } else { next_attempt(&run.occurrence, task) };
+        let attempt = if is_unstarted {
+            Ok(run.occurrence.attempt)
+        } else {
+            run_again(&run.occurrence, &task.definition)
+        };
         let reason = match &attempt {
             Ok(attempt) if is_unstarted => {
                 format!("it had not started; it is handed on, as attempt {attempt}")
@@ -77,11 +80,14 @@ fn recover<'a>(
     Claim { taken_from: Some(node), ..decisions.claim(schedule, waiting) }
 }
 
-/// The number of the attempt that runs it again; else why there is none.
-fn next_attempt(occurrence: &Occurrence, task: &TaskRecord) -> Result<u32, String> {
-    let rules = &task.definition.rules;
+/// The number of the attempt that runs again what was cut short; else why there is none.
+pub(super) fn run_again(occurrence: &Occurrence, task: &TaskDefinition) -> Result<u32, String> {
+    let rules = &task.rules;
     match rules.recover {
         Recover::Abandon => Err("it says recover = \"abandon\"".to_owned()),
+        Recover::Rerun if is_of_shutdown(occurrence, task) => {
+            Err("it belonged to that scheduler's shutdown".to_owned())
+        }
         Recover::Rerun if has_tried_enough(occurrence, rules) => {
             Err(format!("so were those of {MOST_RECOVERIES} attempts before: it may be what ends them"))
         }
@@ -89,11 +95,12 @@ fn next_attempt(occurrence: &Occurrence, task: &TaskRecord) -> Result<u32, Strin
     }
 }
 
-/// Whether a run that was cut short is run again.
-pub(super) fn is_run_again(occurrence: &Occurrence, task: &TaskDefinition) -> bool {
-    task.rules.recover == Recover::Rerun
-        && !task.trigger.at_shutdown()
-        && !has_tried_enough(occurrence, &task.rules)
+/// Whether a run was started by its scheduler's shutdown, and not by the schedule that its trigger may have beside.
+fn is_of_shutdown(occurrence: &Occurrence, task: &TaskDefinition) -> bool {
+    let just_before = occurrence.due - TimeDelta::nanoseconds(1);
+    task.trigger.at_shutdown()
+        && !occurrence.by_hand
+        && task.trigger.next_after(just_before) != Some(occurrence.due)
 }
 
 /// A run that takes its process with it each time comes to an end so.

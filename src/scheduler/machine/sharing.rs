@@ -10,8 +10,7 @@ use super::action::{KnownRuns, Question};
 use super::input::{Answer, OpenRuns};
 use super::recover::plan_recovery;
 use crate::clock::after;
-use crate::events::{Event, EventMask};
-use crate::stores::{Finish, Prune, Renewal, Retry, RunEnd, StoreError, Then, Unreadable};
+use crate::stores::{Finish, Prune, Renewal, Retry, RunEnd, StoreError, Then};
 use crate::task::RunStatus;
 
 /// What is kept of the history in stores that outlive the process.
@@ -169,20 +168,6 @@ impl Machine {
             let then = Then::HandOn(Retry { run: self.run_ids.next(), occurrence, starts_at });
             let (key, definition) = (task.key, task.definition);
             self.desk(store).ends.push(Finish { key, definition, run, occurrence, end, then });
-        }
-    }
-
-    /// Records that can't be read are told.
-    pub(super) fn tell_unreadable(
-        &mut self,
-        store: &Arc<str>,
-        unreadable: Vec<Unreadable>,
-        now: DateTime<Utc>,
-    ) {
-        for record in unreadable {
-            let error = format!("the task is kept but not run: its record can't be read: {}", record.reason);
-            let event = Event::new(EventMask::STORE_ERROR, now).alias(store).task(&record.id);
-            self.emit(event.error(error));
         }
     }
 }

@@ -75,14 +75,8 @@ impl FileStore {
     }
 
     /// The keys that what tasks say and answer is encrypted with: see
-    #[cfg_attr(
-        any(feature = "sqlite", feature = "postgres", feature = "mysql"),
-        doc = "[`SqlStore::encryption_keys`](super::SqlStore::encryption_keys)."
-    )]
-    #[cfg_attr(
-        not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
-        doc = "`docs/guarantees.md`."
-    )]
+    #[cfg_attr(feature = "_sql", doc = "[`SqlStore::encryption_keys`](super::SqlStore::encryption_keys).")]
+    #[cfg_attr(not(feature = "_sql"), doc = "`docs/guarantees.md`.")]
     #[must_use]
     pub fn encryption_keys<T: Into<String>>(mut self, keys: impl IntoIterator<Item = T>) -> Self {
         self.settings.keys = Keys::told(keys);

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use asyncz::RunStatus::{Cancelled, Lost, Queued, Succeeded};
+use asyncz::RunStatus::{Cancelled, Lost, Queued, Running, Succeeded};
 use asyncz::testing::{Fault, FaultyStore, StoreCall, TestClock};
 use asyncz::{
-    AsynczConfig, EventMask, MemoryStore, Recover, RunFilter, RunRecord, Scheduler, Shutdown, Store, Task,
-    TaskContext, TaskUpdate,
+    AsynczConfig, EventMask, IntervalTrigger, MemoryStore, OrTrigger, Recover, RunFilter, RunRecord,
+    Scheduler, Shutdown, ShutdownTrigger, Store, Task, TaskContext, TaskUpdate, Trigger,
 };
 
 use super::{NOON, Notes, history, nothing, seconds};
@@ -156,6 +156,49 @@ async fn a_run_that_abandons_is_lost_with_its_scheduler_and_counts_no_more() {
     assert_eq!(history(&near, "t").await, [(Lost, 60)]);
     assert_eq!(near.info().counts.lost, 1);
     assert!(near.get_task("t").await.is_err(), "it is over with its only run");
+}
+
+#[tokio::test]
+async fn a_run_of_a_shutdown_is_not_run_again_by_those_that_go_on() {
+    let shared = Shared::new();
+    let task = || Task::from_fn("long", five_minutes).id("t").trigger(ShutdownTrigger).replace_existing(true);
+    let (far, line) = shared.start_far([task()]).await;
+    let near = shared.start("near", [task()]).await;
+    let stopping = tokio::spawn(async move { far.shutdown(Shutdown::Wait).await });
+    shared.clock.advance(seconds(1)).await;
+    line.inject(Fault::error("cut off"));
+
+    shared.clock.advance(seconds(60)).await;
+
+    let [lost] = &runs(&near, "t").await[..] else { panic!("one run") };
+    assert_eq!(lost.status, Lost);
+    assert!(
+        lost.error.as_ref().unwrap().contains("belonged to that scheduler's shutdown"),
+        "{:?}",
+        lost.error
+    );
+    stopping.abort();
+}
+
+#[tokio::test]
+async fn a_run_by_schedule_is_run_again_though_its_trigger_knows_the_shutdown_too() {
+    let shared = Shared::new();
+    let task = || {
+        let members: [Box<dyn Trigger>; 2] =
+            [IntervalTrigger::every(seconds(60)).into(), ShutdownTrigger.into()];
+        let trigger = OrTrigger::new(members).unwrap();
+        Task::from_fn("long", five_minutes).id("t").trigger(trigger).replace_existing(true)
+    };
+    let (_far, line) = shared.start_far([task()]).await;
+    shared.clock.advance(seconds(60)).await;
+    let near = shared.start("near", [task()]).await;
+    line.inject(Fault::error("cut off"));
+
+    shared.clock.advance(seconds(31)).await;
+
+    let runs = runs(&near, "t").await;
+    let found: Vec<_> = runs.iter().map(|run| (run.status, run.occurrence.attempt)).collect();
+    assert_eq!(found, [(Lost, 1), (Running, 2)]);
 }
 
 #[tokio::test]
