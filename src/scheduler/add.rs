@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tracing::Level;
 
 use super::edit::TaskHandle;
-use super::placing::{Placed, Placement};
+use super::placing::{Placed, Placements};
 use super::setup::Setup;
 use super::{Scheduler, Shared};
 use crate::events::{Event, EventMask};
@@ -108,15 +108,15 @@ impl Shared {
     }
 
     /// The tasks as their stores keep them, all of them checked, by their stores.
-    fn prepare(&self, tasks: Vec<Task>) -> Result<Vec<(Arc<str>, Arc<dyn Store>, Vec<Placement>)>, Error> {
+    fn prepare(&self, tasks: Vec<Task>) -> Result<Vec<(Arc<str>, Arc<dyn Store>, Placements)>, Error> {
         let setup = self.setup();
         let now = setup.clock.now();
-        let mut stores: Vec<(Arc<str>, Arc<dyn Store>, Vec<Placement>)> = Vec::with_capacity(1);
+        let mut stores: Vec<(Arc<str>, Arc<dyn Store>, Placements)> = Vec::with_capacity(1);
         for task in tasks {
             let at = match stores.iter().position(|(alias, ..)| *alias == task.store) {
                 Some(at) => at,
                 None => {
-                    stores.push((task.store.clone(), self.known_store(&task.store)?, Vec::new()));
+                    stores.push((task.store.clone(), self.known_store(&task.store)?, Placements::default()));
                     stores.len() - 1
                 }
             };
@@ -127,21 +127,19 @@ impl Shared {
             self.add_handler(task.handler);
             self.share_parts(&mut record);
             record.schedule.version = self.first_version();
-            let replace = task.replace_existing == Some(true);
-            stores[at].2.push(Placement { record, replace, yields: false });
+            stores[at].2.push(record, task.replace_existing == Some(true));
         }
         Ok(stores)
     }
 
     /// Takes out again what was added.
     async fn undo(&self, placed: &[Placed]) {
-        for Placed { store: alias, record, .. } in
+        for Placed { store: alias, task, .. } in
             placed.iter().filter(|placed| placed.kind == EventMask::TASK_ADDED)
         {
             let Some(store) = self.store(alias) else { continue };
-            if let Err(error) = self.put(alias, &*store, &[Edit::Delete(record.id().clone())]).await {
-                let line =
-                    Line { task: Some(record.id()), error: Some(&in_words(&error)), ..Line::default() };
+            if let Err(error) = self.put(alias, &*store, &[Edit::Delete(task.id.clone())]).await {
+                let line = Line { task: Some(&task.id), error: Some(&in_words(&error)), ..Line::default() };
                 self.log_line(Level::ERROR, Target::Store(alias), "the task was added alone", line);
             }
         }
@@ -149,9 +147,9 @@ impl Shared {
 
     fn tell_of(&self, placed: &[Placed]) {
         let heard = self.heard_events();
-        for Placed { store, record, kind } in placed.iter().filter(|placed| heard.contains(placed.kind)) {
+        for Placed { store, task, kind } in placed.iter().filter(|placed| heard.contains(placed.kind)) {
             let now = self.clock().now();
-            self.emit(&Event::new(*kind, now).alias(store).task(record.id()));
+            self.emit(&Event::new(*kind, now).alias(store).task(&task.id));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What is wrong with a setup and its tasks, all of it at once, before anything starts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -186,7 +186,7 @@ impl Plan {
                 );
             }
         }
-        let mut seen: BTreeMap<(&str, &TaskId), &Entry> = BTreeMap::new();
+        let mut seen: HashMap<(&str, &TaskId), &Entry> = HashMap::with_capacity(entries.len());
         let mut doubles = Vec::new();
         for entry in entries {
             let id = entry.record.id();

@@ -28,6 +28,11 @@ pub(super) fn guarded(store: Arc<dyn Store>, limit: Duration) -> Arc<dyn Store> 
 }
 
 impl Guarded {
+    /// Not through the [`Arc`], which is a store, too: each call would be another future in a box.
+    fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
     async fn within<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         tokio::select! {
             biased;
@@ -48,79 +53,79 @@ async fn caught<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<
 #[async_trait]
 impl Store for Guarded {
     async fn start(&self) -> Result<(), StoreError> {
-        caught(self.store.start()).await
+        caught(self.store().start()).await
     }
 
     async fn shutdown(&self) -> Result<(), StoreError> {
-        self.within(self.store.shutdown()).await
+        self.within(self.store().shutdown()).await
     }
 
     async fn now(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
-        self.within(self.store.now()).await
+        self.within(self.store().now()).await
     }
 
     fn lease(&self) -> Option<Duration> {
-        self.store.lease()
+        self.store().lease()
     }
 
     fn batch(&self) -> usize {
-        self.store.batch()
+        self.store().batch()
     }
 
     async fn put(&self, edits: &[Edit]) -> Result<Vec<EditOutcome>, StoreError> {
-        self.within(self.store.put(edits)).await
+        self.within(self.store().put(edits)).await
     }
 
     async fn load(&self, ids: &[TaskId]) -> Result<Vec<Option<TaskRecord>>, StoreError> {
-        self.within(self.store.load(ids)).await
+        self.within(self.store().load(ids)).await
     }
 
     async fn query(&self, query: Query) -> Result<Found, StoreError> {
-        self.within(self.store.query(query)).await
+        self.within(self.store().query(query)).await
     }
 
     async fn claim(&self, by: NodeId, claims: &[Claim]) -> Result<Vec<ClaimOutcome>, StoreError> {
-        self.within(self.store.claim(by, claims)).await
+        self.within(self.store().claim(by, claims)).await
     }
 
     async fn finish(&self, by: NodeId, ends: &[Finish]) -> Result<Vec<FinishOutcome>, StoreError> {
-        self.within(self.store.finish(by, ends)).await
+        self.within(self.store().finish(by, ends)).await
     }
 
     async fn renew(&self, beat: &Beat) -> Result<Renewal, StoreError> {
-        self.within(self.store.renew(beat)).await
+        self.within(self.store().renew(beat)).await
     }
 
     async fn next_due(&self, by: NodeId, handlers: &Handlers) -> Result<NextDue, StoreError> {
-        self.within(self.store.next_due(by, handlers)).await
+        self.within(self.store().next_due(by, handlers)).await
     }
 
     async fn cancel(&self, run: RunId) -> Result<bool, StoreError> {
-        self.within(self.store.cancel(run)).await
+        self.within(self.store().cancel(run)).await
     }
 
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
-        self.within(self.store.runs(filter)).await
+        self.within(self.store().runs(filter)).await
     }
 
     fn changes(&self, listener: ChangeListener) -> Changes {
-        self.store.changes(listener)
+        self.store().changes(listener)
     }
 
     async fn prune(&self, prune: &Prune) -> Result<usize, StoreError> {
-        self.within(self.store.prune(prune)).await
+        self.within(self.store().prune(prune)).await
     }
 
     async fn count(&self) -> Result<usize, StoreError> {
-        self.within(self.store.count()).await
+        self.within(self.store().count()).await
     }
 
     #[cfg(feature = "_sql")]
     fn as_sql(&self) -> Option<&crate::SqlStore> {
-        self.store.as_sql()
+        self.store().as_sql()
     }
 
     fn type_name(&self) -> &'static str {
-        self.store.type_name()
+        self.store().type_name()
     }
 }

@@ -7,23 +7,31 @@ use super::tasks::failed;
 use crate::Error;
 use crate::events::EventMask;
 use crate::stores::{Edit, EditOutcome, Store};
-use crate::task::{Schedule, TaskRecord};
+use crate::task::{Schedule, TaskDefinition, TaskRecord};
 
-/// A task for a store.
-pub(super) struct Placement {
-    pub(super) record: TaskRecord,
-    /// It may take the place of a task of its id.
-    pub(super) replace: bool,
-    /// It leaves alone what a newer release of the program has declared.
-    pub(super) yields: bool,
+/// Tasks for a store.
+#[derive(Default)]
+pub(super) struct Placements {
+    edits: Vec<Edit>,
+    /// Whether each may take the place of a task of its id.
+    replace: Vec<bool>,
+    /// They leave alone what a newer release of the program has declared.
+    pub(super) yield_to_newer: bool,
 }
 
 /// A task that is in its store.
 pub(super) struct Placed {
     pub(super) store: Arc<str>,
-    pub(super) record: TaskRecord,
+    pub(super) task: Arc<TaskDefinition>,
     /// What listeners are told: it was added, or is in the place of another.
     pub(super) kind: EventMask,
+}
+
+impl Placements {
+    pub(super) fn push(&mut self, record: TaskRecord, replace: bool) {
+        self.edits.push(Edit::Insert(record));
+        self.replace.push(replace);
+    }
 }
 
 impl Shared {
@@ -36,20 +44,17 @@ impl Shared {
         &self,
         alias: &Arc<str>,
         store: &dyn Store,
-        tasks: Vec<Placement>,
+        tasks: Placements,
         placed: &mut Vec<Placed>,
     ) -> Result<(), Error> {
-        let (edits, ways): (Vec<_>, Vec<_>) =
-            tasks.into_iter().map(|task| (Edit::Insert(task.record), (task.replace, task.yields))).unzip();
+        let Placements { edits, replace, yield_to_newer } = tasks;
         let outcomes = self.put(alias, store, &edits).await.map_err(|source| failed(alias, source))?;
         let (mut replacing, mut taken) = (Vec::new(), None);
-        for ((edit, (replace, yields)), outcome) in edits.into_iter().zip(ways).zip(outcomes) {
+        for ((edit, replace), outcome) in edits.into_iter().zip(replace).zip(outcomes) {
             let Edit::Insert(record) = edit else { continue };
             match outcome {
-                EditOutcome::Done => {
-                    placed.push(Placed { store: alias.clone(), record, kind: EventMask::TASK_ADDED })
-                }
-                _ if replace => replacing.push((record, yields)),
+                EditOutcome::Done => placed.push(Placed::new(alias, record, EventMask::TASK_ADDED)),
+                _ if replace => replacing.push(record),
                 _ => taken = taken.or(Some(record)),
             }
         }
@@ -58,7 +63,7 @@ impl Shared {
         }
         // Again where another scheduler was quicker.
         while !replacing.is_empty() {
-            replacing = self.replace(alias, store, replacing, placed).await?;
+            replacing = self.replace(alias, store, replacing, yield_to_newer, placed).await?;
         }
         Ok(())
     }
@@ -69,33 +74,40 @@ impl Shared {
         &self,
         alias: &Arc<str>,
         store: &dyn Store,
-        tasks: Vec<(TaskRecord, bool)>,
+        tasks: Vec<TaskRecord>,
+        yield_to_newer: bool,
         placed: &mut Vec<Placed>,
-    ) -> Result<Vec<(TaskRecord, bool)>, Error> {
-        let ids: Vec<_> = tasks.iter().map(|(record, _)| record.id().clone()).collect();
+    ) -> Result<Vec<TaskRecord>, Error> {
+        let ids: Vec<_> = tasks.iter().map(|record| record.id().clone()).collect();
         let known = store.load(&ids).await.map_err(|source| failed(alias, source))?;
         let (mut edits, mut replacing) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
-        for ((record, yields), known) in tasks.into_iter().zip(known) {
+        for (record, known) in tasks.into_iter().zip(known) {
             let (edit, kind) = match known {
                 None => (Edit::Insert(record.clone()), EventMask::TASK_ADDED),
-                Some(known) if yields && known.definition.release > record.definition.release => {
+                Some(known) if yield_to_newer && known.definition.release > record.definition.release => {
                     tell_of_newer(alias, &known, &record);
                     continue;
                 }
                 Some(known) => (Edit::Replace(replacement(&known, &record)), EventMask::TASK_MODIFIED),
             };
             edits.push(edit);
-            replacing.push((record, yields, kind));
+            replacing.push((record, kind));
         }
         let outcomes = self.put(alias, store, &edits).await.map_err(|source| failed(alias, source))?;
         let mut left = Vec::new();
-        for ((record, yields, kind), outcome) in replacing.into_iter().zip(outcomes) {
+        for ((record, kind), outcome) in replacing.into_iter().zip(outcomes) {
             match outcome {
-                EditOutcome::Done => placed.push(Placed { store: alias.clone(), record, kind }),
-                EditOutcome::Conflict | EditOutcome::NotFound => left.push((record, yields)),
+                EditOutcome::Done => placed.push(Placed::new(alias, record, kind)),
+                EditOutcome::Conflict | EditOutcome::NotFound => left.push(record),
             }
         }
         Ok(left)
+    }
+}
+
+impl Placed {
+    fn new(store: &Arc<str>, record: TaskRecord, kind: EventMask) -> Self {
+        Self { store: store.clone(), task: record.definition, kind }
     }
 }
 

@@ -1,6 +1,6 @@
 //! From a setup to stores full of tasks, or one error that tells everything that is wrong.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tracing::Level;
 
 use super::check::{Ended, Entry, Plan, prepare};
 use super::machine::plan_missed;
-use super::placing::{Placed, Placement};
+use super::placing::{Placed, Placements};
 use super::shared::Shared;
 use super::tasks::failed;
 use crate::Error;
@@ -192,24 +192,27 @@ async fn forget(store: &dyn Store, ended: &Ended, now: DateTime<Utc>) -> Result<
 
 /// Puts the tasks in their stores; what was due before it was declared is missed.
 async fn put(shared: &Shared, plan: &Plan, entries: Vec<Entry>) -> Result<Vec<Event>, Error> {
-    let mut tasks: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    let mut past = BTreeSet::new();
+    let mut tasks: BTreeMap<_, Placements> = BTreeMap::new();
+    let mut past = BTreeMap::new();
     for Entry { store, mut record, replace, declared, .. } in entries {
         shared.share_parts(&mut record);
         record.schedule.version = shared.first_version();
         if declared && record.schedule.next_run_time.is_some_and(|due| due < plan.now) {
-            past.insert((store.clone(), record.id().clone()));
+            past.insert((store.clone(), record.id().clone()), record.clone());
         }
-        tasks.entry(store).or_default().push(Placement { record, replace, yields: true });
+        tasks.entry(store).or_default().push(record, replace);
     }
     let mut events = Vec::new();
-    for (alias, tasks) in tasks {
-        let (store, mut placed) = (&*plan.stores[&alias], Vec::with_capacity(tasks.len()));
+    for (alias, mut tasks) in tasks {
+        tasks.yield_to_newer = true;
+        let (store, mut placed) = (&*plan.stores[&alias], Vec::new());
         shared.place(&alias, store, tasks, &mut placed).await?;
-        for Placed { record, kind, .. } in placed {
-            events.push(Event::new(kind, plan.now).alias(&alias).task(record.id()));
-            if kind == EventMask::TASK_ADDED && past.contains(&(alias.clone(), record.id().clone())) {
-                let missed = miss(shared, store, &record, plan.now).await;
+        for Placed { store: alias, task, kind } in placed {
+            events.push(Event::new(kind, plan.now).alias(&alias).task(&task.id));
+            if kind == EventMask::TASK_ADDED
+                && let Some(record) = past.get(&(alias.clone(), task.id.clone()))
+            {
+                let missed = miss(shared, store, record, plan.now).await;
                 let missed = missed.map_err(|source| failed(&alias, source))?;
                 events.extend(missed.into_iter().map(|event| event.alias(&alias)));
             }

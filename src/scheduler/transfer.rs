@@ -145,19 +145,27 @@ impl Scheduler {
 
     /// The tasks of an import, checked, each with the one that has its id.
     async fn entries(&self, json: &str, replace_existing: bool) -> Result<Entries, Error> {
+        let mut imported: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for Exported { store, record } in self.checked(json)? {
+            imported.entry(store).or_default().push(record);
+        }
         let mut entries = Entries::new();
-        for Exported { store: alias, record } in self.checked(json)? {
+        for (alias, records) in imported {
             let store = self.shared.known_store(&alias)?;
-            let known = store.load(std::slice::from_ref(record.id())).await;
-            let known = known.map_err(|source| failed(&alias, source))?.pop().flatten();
-            if known.is_some() && !replace_existing {
-                return Err(Error::ConflictId { id: record.id().clone(), store: alias.to_string() });
+            let ids: Vec<_> = records.iter().map(|record| record.id().clone()).collect();
+            let known = store.load(&ids).await.map_err(|source| failed(&alias, source))?;
+            if let Some(taken) = known.iter().flatten().next().filter(|_| !replace_existing) {
+                return Err(Error::ConflictId { id: taken.id().clone(), store: alias.to_string() });
             }
-            let mut record = in_its_place(record, known.as_ref());
-            if known.is_none() {
-                record.schedule.version = self.shared.first_version();
-            }
-            entries.entry(alias).or_insert_with(|| (store, Vec::new())).1.push(Entry { record, known });
+            let entry = |(record, known): (TaskRecord, Option<TaskRecord>)| {
+                let mut record = in_its_place(record, known.as_ref());
+                if known.is_none() {
+                    record.schedule.version = self.shared.first_version();
+                }
+                Entry { record, known }
+            };
+            let of_store = records.into_iter().zip(known).map(entry).collect();
+            entries.insert(alias, (store, of_store));
         }
         Ok(entries)
     }
