@@ -8,6 +8,7 @@ use asyncz::{
     AsynczConfig, EventMask, IntervalTrigger, MemoryStore, OrTrigger, Recover, RunFilter, RunRecord,
     Scheduler, Shutdown, ShutdownTrigger, Store, Task, TaskContext, TaskUpdate, Trigger,
 };
+use tokio::sync::Notify;
 
 use super::{NOON, Notes, history, nothing, seconds};
 
@@ -161,11 +162,19 @@ async fn a_run_that_abandons_is_lost_with_its_scheduler_and_counts_no_more() {
 #[tokio::test]
 async fn a_run_of_a_shutdown_is_not_run_again_by_those_that_go_on() {
     let shared = Shared::new();
-    let task = || Task::from_fn("long", five_minutes).id("t").trigger(ShutdownTrigger).replace_existing(true);
+    let begun = Arc::new(Notify::new());
+    let task = || {
+        let begun = begun.clone();
+        let last = move |ctx: TaskContext| {
+            begun.notify_one();
+            five_minutes(ctx)
+        };
+        Task::from_fn("long", last).id("t").trigger(ShutdownTrigger).replace_existing(true)
+    };
     let (far, line) = shared.start_far([task()]).await;
     let near = shared.start("near", [task()]).await;
     let stopping = tokio::spawn(async move { far.shutdown(Shutdown::Wait).await });
-    shared.clock.advance(seconds(1)).await;
+    begun.notified().await;
     line.inject(Fault::error("cut off"));
 
     shared.clock.advance(seconds(60)).await;
