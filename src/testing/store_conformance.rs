@@ -52,6 +52,8 @@
 /// | `the_stores_clock_decides_what_has_lapsed` | ¹ where it has one |
 /// | `what_was_left_is_taken_over_at_once` | ¹ and its entry keeps what it said |
 /// | `a_run_is_taken_over_once` | ¹ of many who do one does |
+/// | `a_run_is_taken_over_with_its_task_as_it_was_found` | ¹ where that has changed it is found again |
+/// | `a_run_is_not_taken_over_into_another_task` | ¹ of the same id |
 /// | `nothing_is_taken_from_a_held_lease` | ¹ its scheduler was only slow |
 /// | `an_end_of_what_was_taken_over_is_refused` | ¹ and changes nothing |
 /// | `an_end_is_written_until_its_run_is_taken_over` | ¹ and then nobody takes it over |
@@ -97,7 +99,8 @@ macro_rules! __store_conformance {
             runs_are_claimed_only_with_a_lease what_claims_no_run_takes_no_lease
             schedulers_and_their_leases_are_known lapsed_runs_are_found only_what_can_be_run_is_taken_over
             the_next_lapse_is_known the_stores_clock_decides_what_has_lapsed what_was_left_is_taken_over_at_once
-            a_run_is_taken_over_once nothing_is_taken_from_a_held_lease an_end_of_what_was_taken_over_is_refused
+            a_run_is_taken_over_once a_run_is_taken_over_with_its_task_as_it_was_found
+            a_run_is_not_taken_over_into_another_task nothing_is_taken_from_a_held_lease an_end_of_what_was_taken_over_is_refused
             an_end_is_written_until_its_run_is_taken_over runs_of_deleted_tasks_are_closed_with_the_lease
             a_cancellation_ends_with_its_run an_id_is_taken_once an_edit_from_an_older_version_conflicts
             a_deletion_keeps_the_history edits_are_batched tasks_come_in_order strange_ids_are_kept_apart

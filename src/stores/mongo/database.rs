@@ -100,10 +100,16 @@ impl Database {
             client,
             is_own,
         };
-        schema::check_server(&database.hello().await?, settings)?;
-        schema::make(&database).await?;
-        schema::check_key(&database).await?;
-        Ok(database)
+        match database.prepare(settings).await {
+            Ok(()) => Ok(database),
+            Err(error) => Err(schema::explain(error, settings)),
+        }
+    }
+
+    async fn prepare(&self, settings: &Settings) -> Result<(), StoreError> {
+        schema::check_server(&self.hello().await?, settings)?;
+        schema::make(self).await?;
+        schema::check_key(self).await
     }
 
     pub(super) async fn close(&self) {

@@ -35,6 +35,27 @@ pub(super) fn check_server(hello: &Document, settings: &Settings) -> Result<(), 
     Ok(())
 }
 
+/// What a user may not do is told with what is to be done about it.
+pub(super) fn explain(error: StoreError, settings: &Settings) -> StoreError {
+    use mongodb::error::ErrorKind;
+    let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref());
+    let advice = match cause {
+        Some(cause) if has_code(cause, UNAUTHORIZED) => format!(
+            "the user may not use the database `{0}`: give it the role `readWrite` there, or write another user and its password \
+             into the url",
+            settings.database
+        ),
+        Some(cause) if matches!(*cause.kind, ErrorKind::Authentication { .. }) => {
+            "user or password is wrong, or the user is known to another database: name that by `authSource` in the url".to_owned()
+        }
+        _ => return error,
+    };
+    StoreError::new(advice).with_source(error)
+}
+
+/// As the server numbers its errors.
+const UNAUTHORIZED: i32 = 13;
+
 /// An index: the collection, its name, its keys, and which documents stand in it.
 pub(super) struct Index {
     pub(super) collection: String,

@@ -4,9 +4,32 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::leases::lapsed_tasks;
 use super::run;
-use super::tested::{LONG, WON, claim, end, retry};
-use crate::stores::{Claim, ClaimOutcome, LapsedRun, Then};
+use super::tested::{LONG, Tested, WON, claim, end, retry, task};
+use crate::stores::{Claim, ClaimOutcome, Edit, EditOutcome, LapsedRun, Node, Then};
 use crate::{RunStatus, Store};
+
+/// A scheduler has claimed a run of `task` and left, and another has found that.
+struct Left {
+    holder: Node,
+    other: Node,
+    runs: Claim,
+    lapsed: Vec<LapsedRun>,
+}
+
+/// Runs a case that begins so, where the store gives leases.
+fn run_left<S: Store>(new: impl AsyncFnOnce() -> S, case: impl AsyncFnOnce(&Tested, Left) + Send + 'static) {
+    run(new, async move |tested: &Tested| {
+        if !tested.has_leases() {
+            return;
+        }
+        let (holder, other) = (tested.holder(LONG).await, tested.holder(LONG).await);
+        let runs = tested.run_at(&holder, "task").await;
+        tested.leave(&holder).await;
+        let lapsed = tested.beat(&other, LONG).await.lapsed;
+        assert_eq!(lapsed_tasks(&lapsed), ["task"], "what it has left is found at once");
+        case(tested, Left { holder, other, runs, lapsed }).await;
+    });
+}
 
 /// Takes a lapsed run over: it is lost, and its next attempt is claimed in its place.
 fn takeover(lapsed: &LapsedRun, now: DateTime<Utc>) -> Claim {
@@ -58,13 +81,7 @@ pub fn what_was_left_is_taken_over_at_once<S: Store>(new: impl AsyncFnOnce() -> 
 
 /// Of many who take a run over at the same time one does.
 pub fn a_run_is_taken_over_once<S: Store>(new: impl AsyncFnOnce() -> S) {
-    run(new, async |tested| {
-        if !tested.has_leases() {
-            return;
-        }
-        let holder = tested.holder(LONG).await;
-        tested.run_at(&holder, "task").await;
-        tested.leave(&holder).await;
+    run_left(new, async |tested, _| {
         let mut takeovers = Vec::new();
         for _ in 0..6 {
             let other = tested.holder(LONG).await;
@@ -91,16 +108,45 @@ pub fn a_run_is_taken_over_once<S: Store>(new: impl AsyncFnOnce() -> S) {
     });
 }
 
+/// A run is taken over with the task that it was found with: where that has changed meanwhile nothing is written, and the run is
+/// found again.
+pub fn a_run_is_taken_over_with_its_task_as_it_was_found<S: Store>(new: impl AsyncFnOnce() -> S) {
+    run_left(new, async |tested, Left { other, lapsed, .. }| {
+        let early = takeover(&lapsed[0], tested.now().await);
+        let mut changed = tested.task("task").await;
+        changed.schedule.version += 1;
+        changed.schedule.paused = true;
+        assert_eq!(tested.edit(&[Edit::Replace(changed)]).await, [EditOutcome::Done]);
+        let before = tested.state("task").await;
+        assert_eq!(tested.claim(other.id, &[early]).await, [ClaimOutcome::Lost], "its task has changed");
+        assert_eq!(tested.state("task").await, before, "nothing is written");
+        let lapsed = tested.beat(&other, LONG).await.lapsed;
+        assert_eq!(lapsed_tasks(&lapsed), ["task"], "it is found again");
+        let task = &lapsed[0].task;
+        assert!(task.schedule.paused, "with its task as it is now");
+        tested.win(other.id, &takeover(&lapsed[0], tested.now().await)).await;
+    });
+}
+
+/// A run whose task was deleted meanwhile is not taken over into another of its id.
+pub fn a_run_is_not_taken_over_into_another_task<S: Store>(new: impl AsyncFnOnce() -> S) {
+    run_left(new, async |tested, Left { other, runs, lapsed, .. }| {
+        let late = takeover(&lapsed[0], tested.now().await);
+        tested.delete("task").await;
+        let mut successor = task("task", tested.now().await - TimeDelta::seconds(10));
+        successor.schedule.version = 5_000_000;
+        tested.add([successor]).await;
+        let before = tested.task("task").await.schedule;
+        assert_eq!(tested.claim(other.id, &[late]).await, [ClaimOutcome::Lost], "its task is gone");
+        assert_eq!(tested.task("task").await.schedule, before, "its successor is left alone");
+        let known = tested.runs_of("task").await;
+        assert!(known.iter().all(|run| run.id == runs.decisions[0].run), "nothing runs: {known:?}");
+    });
+}
+
 /// Nothing is taken from a scheduler whose lease is held after all, and nothing is written.
 pub fn nothing_is_taken_from_a_held_lease<S: Store>(new: impl AsyncFnOnce() -> S) {
-    run(new, async |tested| {
-        if !tested.has_leases() {
-            return;
-        }
-        let (holder, other) = (tested.holder(LONG).await, tested.holder(LONG).await);
-        tested.run_at(&holder, "task").await;
-        tested.leave(&holder).await;
-        let lapsed = tested.beat(&other, LONG).await.lapsed;
+    run_left(new, async |tested, Left { holder, other, lapsed, .. }| {
         let takeover = takeover(&lapsed[0], tested.now().await);
         // It was only slow.
         tested.beat(&holder, LONG).await;
@@ -112,14 +158,7 @@ pub fn nothing_is_taken_from_a_held_lease<S: Store>(new: impl AsyncFnOnce() -> S
 
 /// An end that comes from one whose run was taken over is refused, and changes nothing, also when it lives again.
 pub fn an_end_of_what_was_taken_over_is_refused<S: Store>(new: impl AsyncFnOnce() -> S) {
-    run(new, async |tested| {
-        if !tested.has_leases() {
-            return;
-        }
-        let (holder, other) = (tested.holder(LONG).await, tested.holder(LONG).await);
-        let runs = tested.run_at(&holder, "task").await;
-        tested.leave(&holder).await;
-        let lapsed = tested.beat(&other, LONG).await.lapsed;
+    run_left(new, async |tested, Left { holder, other, runs, lapsed }| {
         tested.win(other.id, &takeover(&lapsed[0], tested.now().await)).await;
         let before = tested.state("task").await;
         for lives_again in [false, true] {
@@ -137,14 +176,7 @@ pub fn an_end_of_what_was_taken_over_is_refused<S: Store>(new: impl AsyncFnOnce(
 
 /// An end that is late is written as long as nobody has taken the run over, and then nobody does.
 pub fn an_end_is_written_until_its_run_is_taken_over<S: Store>(new: impl AsyncFnOnce() -> S) {
-    run(new, async |tested| {
-        if !tested.has_leases() {
-            return;
-        }
-        let (holder, other) = (tested.holder(LONG).await, tested.holder(LONG).await);
-        let runs = tested.run_at(&holder, "task").await;
-        tested.leave(&holder).await;
-        let lapsed = tested.beat(&other, LONG).await.lapsed;
+    run_left(new, async |tested, Left { holder, other, runs, lapsed }| {
         let ended = end(&runs, RunStatus::Succeeded, Then::Over);
         assert!(!tested.finish_one(holder.id, &ended).await.refused, "it is still its own");
         let before = tested.state("task").await;

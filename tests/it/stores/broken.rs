@@ -151,6 +151,11 @@ each_is_caught! {
     LeavingIsAtOnce => { what_was_left_is_taken_over_at_once: "what it has left is found at once", }
     /// A lost run's entry keeps what it said.
     LossesKeepTheEntry => { what_was_left_is_taken_over_at_once: "a loss keeps what the entry said before", }
+    /// A run is taken over only with its task as it was found.
+    TakeoversAreSwaps => {
+        a_run_is_taken_over_with_its_task_as_it_was_found: "its task has changed",
+        a_run_is_not_taken_over_into_another_task: "its task is gone",
+    }
     /// Nothing is taken from one that lives.
     OnlyLapsedAreTaken => { nothing_is_taken_from_a_held_lease: "it lives after all", }
     /// An end that is late is written where nobody has taken the run over.

@@ -103,6 +103,9 @@ impl Mutant {
             (Broken::DecisionsNeedNoLease, _) if !self.alive.lock().unwrap().contains(&by) => {
                 return ClaimOutcome::Lapsed;
             }
+            (Broken::TakeoversAreSwaps, Some(known)) if claim.taken_from.is_some() => {
+                claim.schedule.version = known.schedule.version + 1;
+            }
             (Broken::OnlyLapsedAreTaken, _) => claim.taken_from = None,
             _ => {}
         }

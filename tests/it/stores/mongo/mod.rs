@@ -9,6 +9,7 @@ mod history;
 mod opening;
 mod place;
 mod plans;
+mod set;
 mod sharing;
 mod unreadable;
 

@@ -13,13 +13,17 @@ pub(crate) struct Place {
     pub(crate) collection: String,
 }
 
-const DATABASE: &str = "asyncz_tests";
+pub(crate) const DATABASE: &str = "asyncz_tests";
 
 impl Place {
     pub(crate) fn new() -> Self {
-        static PLACES: AtomicU64 = AtomicU64::new(0);
         let url = std::env::var("ASYNCZ_TEST_MONGODB")
             .expect("ASYNCZ_TEST_MONGODB is not set: run the tests by tests/servers -- COMMAND");
+        Self::at(url)
+    }
+
+    pub(crate) fn at(url: String) -> Self {
+        static PLACES: AtomicU64 = AtomicU64::new(0);
         // Unlike those of every other test that runs or ran on the same server.
         let number = PLACES.fetch_add(1, Ordering::Relaxed);
         let since = std::time::UNIX_EPOCH.elapsed().unwrap().as_micros();

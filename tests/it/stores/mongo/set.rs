@@ -1,0 +1,168 @@
+//! A set of three members that know their users: what becomes of a store whose primary goes away, and of one that may not do
+//! what it must.
+
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use asyncz::mongodb::Client;
+use asyncz::mongodb::bson::{Document, doc};
+use asyncz::{
+    AsynczConfig, IntervalTrigger, MongoStore, Recover, RunFilter, RunStatus, Scheduler, Store, Task,
+    TaskContext,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::Place;
+use super::place::DATABASE;
+
+/// The set, as its first user is connected with it.
+struct Set {
+    url: String,
+    root: Client,
+}
+
+/// One test at a time: in some the primary goes away.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+impl Set {
+    async fn new() -> Self {
+        let url = std::env::var("ASYNCZ_TEST_MONGODB_SET")
+            .expect("ASYNCZ_TEST_MONGODB_SET is not set: run the tests by tests/servers -- COMMAND");
+        let root = Client::with_uri_str(&url).await.unwrap();
+        Self { url, root }
+    }
+
+    /// A place for a new user with this role in the tests' database, and its url without user and password.
+    async fn place_of(&self, role: &str) -> (Place, String) {
+        let (_, members) = self.url.split_once('@').unwrap();
+        let place = Place::at(String::new());
+        let user = &place.collection;
+        let roles = vec![doc! { "role": role, "db": DATABASE }];
+        self.run(doc! { "createUser": user, "pwd": "secret", "roles": roles }).await;
+        let url = format!("mongodb://{user}:secret@{members}");
+        (Place { url, collection: user.clone() }, format!("mongodb://{members}"))
+    }
+
+    async fn run(&self, command: Document) -> Document {
+        self.root.database("admin").run_command(command).await.unwrap()
+    }
+
+    async fn step_down(&self) {
+        // It may cut the connection on which it was told so.
+        let command = doc! { "replSetStepDown": 5, "force": true };
+        _ = self.root.database("admin").run_command(command).await;
+    }
+
+    async fn kill_primary(&self) {
+        let primary = self.run(doc! { "hello": 1 }).await.get_str("primary").unwrap().to_owned();
+        let (_, port) = primary.rsplit_once(':').unwrap();
+        let known = std::fs::read_to_string(std::env::var("ASYNCZ_TEST_MONGODB_SET_PID").unwrap()).unwrap();
+        let process = known.lines().find_map(|line| line.strip_prefix(&format!("{port} "))).unwrap();
+        assert!(Command::new("kill").args(["-9", process]).status().unwrap().success());
+    }
+}
+
+/// What was executed: when it was due.
+#[derive(Clone, Default)]
+struct Executed(Arc<Mutex<Vec<DateTime<Utc>>>>);
+
+impl Executed {
+    fn all(&self) -> MutexGuard<'_, Vec<DateTime<Utc>>> {
+        self.0.lock().unwrap()
+    }
+
+    /// Waits for so many more.
+    async fn grow_by(&self, more: usize) {
+        let most = self.all().len() + more;
+        for _ in 0..600 {
+            if self.all().len() >= most {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("it does not go on: {:?}", self.all());
+    }
+}
+
+const EVERY: Duration = Duration::from_millis(250);
+
+async fn start(name: &str, place: &Place, executed: &Executed) -> Scheduler {
+    let executed = executed.clone();
+    let note = move |ctx: TaskContext| {
+        let executed = executed.clone();
+        async move { executed.all().push(ctx.scheduled_at()) }
+    };
+    let task = Task::from_fn("note", note).id("t").trigger(IntervalTrigger::every(EVERY));
+    let task = task.coalesce(false).max_instances(1_000);
+    let config = AsynczConfig::new().without_registry().identity(name).store("default", place.store());
+    let config = config.store_retry_interval(Duration::from_millis(100));
+    let scheduler = config.task(task.recover(Recover::Abandon).replace_existing(true)).scheduler();
+    scheduler.start().await.unwrap();
+    scheduler
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_primary_goes_on_where_the_last_one_stood() {
+    let _alone = ALONE.lock().await;
+    let set = Set::new().await;
+    let (place, _) = set.place_of("readWrite").await;
+    let executed = Executed::default();
+    let schedulers = [start("one", &place, &executed).await, start("other", &place, &executed).await];
+    executed.grow_by(5).await;
+
+    set.step_down().await;
+    executed.grow_by(10).await;
+    set.kill_primary().await;
+    executed.grow_by(10).await;
+
+    for scheduler in &schedulers {
+        scheduler.pause().await.unwrap();
+    }
+    let mut runs = Vec::new();
+    for _ in 0..600 {
+        runs = schedulers[0].runs(RunFilter::new().task("t")).await.unwrap();
+        if runs.iter().all(|run| run.status.is_final()) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut decided: Vec<_> = runs.iter().map(|run| run.occurrence.due).collect();
+    decided.sort_unstable();
+    let every = TimeDelta::from_std(EVERY).unwrap();
+    assert!(decided.windows(2).all(|pair| pair[1] - pair[0] == every), "each is decided once: {decided:?}");
+    let unlike: Vec<_> = runs.iter().filter(|run| run.status != RunStatus::Succeeded).collect();
+    assert!(unlike.is_empty(), "{unlike:?}");
+    executed.all().sort_unstable();
+    assert_eq!(*executed.all(), decided, "each is executed once");
+    for scheduler in schedulers {
+        scheduler.stop().await.unwrap();
+    }
+}
+
+fn in_words(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[tokio::test]
+async fn a_store_that_may_not_do_what_it_must_says_what_it_lacks() {
+    let _alone = ALONE.lock().await;
+    let set = Set::new().await;
+    let (writer, nobody) = set.place_of("readWrite").await;
+    let (reader, _) = set.place_of("read").await;
+    for (url, advice) in [
+        (writer.url.replace("secret", "wrong-password"), "user or password is wrong"),
+        (nobody, "write another user"),
+        (reader.url.clone(), "give it the role `readWrite`"),
+    ] {
+        let error = writer.store_at(&url).start().await.unwrap_err();
+
+        let told = in_words(&error);
+        assert!(told.contains("can't be opened") && told.contains(advice), "{told}");
+        assert!(!format!("{told} {error:?}").contains("wrong-password"), "{error:?}");
+    }
+    let store: MongoStore = writer.store();
+    store.start().await.unwrap();
+    store.shutdown().await.unwrap();
+}
