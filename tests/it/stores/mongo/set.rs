@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use asyncz::mongodb::Client;
 use asyncz::mongodb::bson::{Document, doc};
+use asyncz::mongodb::event::EventHandler;
+use asyncz::mongodb::event::command::CommandEvent;
+use asyncz::mongodb::options::ClientOptions;
 use asyncz::{
     AsynczConfig, IntervalTrigger, MongoStore, Recover, RunFilter, RunStatus, Scheduler, Store, Task,
     TaskContext,
@@ -165,4 +168,55 @@ async fn a_store_that_may_not_do_what_it_must_says_what_it_lacks() {
     let store: MongoStore = writer.store();
     store.start().await.unwrap();
     store.shutdown().await.unwrap();
+}
+
+/// A program's own client may go by anything: what a store writes is on the disks of a majority before it is answered, and what it
+/// reads comes from the primary.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_writes_to_a_majority_whatever_its_client_goes_by() {
+    let _alone = ALONE.lock().await;
+    let set = Set::new().await;
+    let (place, _) = set.place_of("readWrite").await;
+    let commands = Arc::new(Mutex::new(Vec::new()));
+    let heard = commands.clone();
+    let url = format!("{}&w=1&readPreference=secondary&readConcernLevel=local", place.url);
+    let mut options = ClientOptions::parse(url).await.unwrap();
+    options.command_event_handler = Some(EventHandler::callback(move |event| {
+        if let CommandEvent::Started(started) = event {
+            heard.lock().unwrap().push((started.command_name, started.command));
+        }
+    }));
+    let client = Client::with_options(options).unwrap();
+    let store = MongoStore::with_client(client).database(DATABASE).collection(&place.collection);
+    let config = AsynczConfig::new().without_registry().store("default", store);
+    let executed = Executed::default();
+    let told = executed.clone();
+    let note = move |ctx: TaskContext| {
+        let told = told.clone();
+        async move { told.all().push(ctx.scheduled_at()) }
+    };
+    let scheduler = config.task(Task::from_fn("note", note).id("t")).scheduler();
+    scheduler.start().await.unwrap();
+    executed.grow_by(1).await;
+    scheduler.stop().await.unwrap();
+
+    let commands = commands.lock().unwrap();
+    let of = |names: &[&str]| {
+        let named = commands.iter().filter(|(name, _)| names.contains(&&**name));
+        named.map(|(_, command)| command.clone()).collect::<Vec<_>>()
+    };
+    let commits = of(&["commitTransaction"]);
+    let writes = of(&["insert", "update", "delete", "findAndModify"]);
+    let (in_steps, alone): (Vec<_>, Vec<_>) =
+        writes.into_iter().partition(|write| write.contains_key("autocommit"));
+    assert!(!commits.is_empty() && !in_steps.is_empty() && !alone.is_empty(), "{commands:?}");
+    for write in alone.iter().chain(&commits) {
+        let concern = write.get_document("writeConcern").unwrap_or_else(|_| panic!("{write:?}"));
+        assert_eq!(concern, &doc! { "w": "majority", "j": true }, "{write:?}");
+    }
+    for read in of(&["find", "aggregate", "hello"]) {
+        let from =
+            read.get_document("$readPreference").and_then(|from| from.get_str("mode")).unwrap_or("primary");
+        assert_eq!(from, "primary", "{read:?}");
+    }
 }
