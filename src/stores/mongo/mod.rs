@@ -54,7 +54,10 @@ use crate::task::{Handlers, NodeId, RunId, RunRecord, TaskId, TaskRecord};
 ///
 /// A decision is on the disks of a majority of the members before anything runs (`w: "majority"`, `j: true`), and is made from
 /// what a majority has, whatever the client or the url says. The server's clock decides what is due and which lease has
-/// lapsed. Changes are told at once (change streams).
+/// lapsed. Changes are told at once (change streams). Where the primary goes away, everything waits until there is another one, and
+/// goes on where it stood.
+///
+/// A server that knows its users wants one in the url, with the role `readWrite` on the store's database.
 ///
 /// A process that dies in the middle of a transaction leaves the tasks locked that it has touched. The others leave them out,
 /// and free them when the process was not heard of for a lease.
