@@ -1,7 +1,6 @@
 //! Tasks added by a user's hand.
 
 use std::future::Future;
-use std::sync::Arc;
 
 use tracing::Level;
 
@@ -11,7 +10,7 @@ use super::setup::Setup;
 use super::{Scheduler, Shared};
 use crate::events::{Event, EventMask};
 use crate::log::{Line, Target};
-use crate::stores::{Edit, Store};
+use crate::stores::Edit;
 use crate::task::{Task, in_words};
 use crate::{Error, StartProblem};
 
@@ -70,8 +69,8 @@ impl Scheduler {
             drop(known);
             let tasks = shared.prepare(tasks)?;
             let mut placed = Vec::with_capacity(handles.len());
-            for (alias, store, tasks) in tasks {
-                if let Err(error) = shared.place(&alias, &*store, tasks, &mut placed).await {
+            for tasks in tasks {
+                if let Err(error) = shared.place(tasks, &mut placed).await {
                     shared.undo(&placed).await;
                     return Err(error);
                 }
@@ -108,15 +107,16 @@ impl Shared {
     }
 
     /// The tasks as their stores keep them, all of them checked, by their stores.
-    fn prepare(&self, tasks: Vec<Task>) -> Result<Vec<(Arc<str>, Arc<dyn Store>, Placements)>, Error> {
+    fn prepare(&self, tasks: Vec<Task>) -> Result<Vec<Placements>, Error> {
         let setup = self.setup();
         let now = setup.clock.now();
-        let mut stores: Vec<(Arc<str>, Arc<dyn Store>, Placements)> = Vec::with_capacity(1);
+        let mut stores: Vec<Placements> = Vec::with_capacity(1);
         for task in tasks {
-            let at = match stores.iter().position(|(alias, ..)| *alias == task.store) {
+            let at = match stores.iter().position(|of_store| of_store.alias == task.store) {
                 Some(at) => at,
                 None => {
-                    stores.push((task.store.clone(), self.known_store(&task.store)?, Placements::default()));
+                    let store = self.known_store(&task.store)?;
+                    stores.push(Placements::new(task.store.clone(), store));
                     stores.len() - 1
                 }
             };
@@ -127,7 +127,7 @@ impl Shared {
             self.add_handler(task.handler);
             self.share_parts(&mut record);
             record.schedule.version = self.first_version();
-            stores[at].2.push(record, task.replace_existing == Some(true));
+            stores[at].push(record, task.replace_existing == Some(true));
         }
         Ok(stores)
     }

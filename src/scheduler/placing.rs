@@ -10,8 +10,9 @@ use crate::stores::{Edit, EditOutcome, Store};
 use crate::task::{Schedule, TaskDefinition, TaskRecord};
 
 /// Tasks for a store.
-#[derive(Default)]
 pub(super) struct Placements {
+    pub(super) alias: Arc<str>,
+    store: Arc<dyn Store>,
     edits: Vec<Edit>,
     /// Whether each may take the place of a task of its id.
     replace: Vec<bool>,
@@ -28,6 +29,10 @@ pub(super) struct Placed {
 }
 
 impl Placements {
+    pub(super) fn new(alias: Arc<str>, store: Arc<dyn Store>) -> Self {
+        Self { alias, store, edits: Vec::new(), replace: Vec::new(), yield_to_newer: false }
+    }
+
     pub(super) fn push(&mut self, record: TaskRecord, replace: bool) {
         self.edits.push(Edit::Insert(record));
         self.replace.push(replace);
@@ -40,14 +45,9 @@ impl Shared {
     /// and its history.
     ///
     /// `placed` tells what is done, before an error, too.
-    pub(super) async fn place(
-        &self,
-        alias: &Arc<str>,
-        store: &dyn Store,
-        tasks: Placements,
-        placed: &mut Vec<Placed>,
-    ) -> Result<(), Error> {
-        let Placements { edits, replace, yield_to_newer } = tasks;
+    pub(super) async fn place(&self, tasks: Placements, placed: &mut Vec<Placed>) -> Result<(), Error> {
+        let Placements { alias, store, edits, replace, yield_to_newer } = tasks;
+        let (alias, store) = (&alias, &*store);
         let outcomes = self.put(alias, store, &edits).await.map_err(|source| failed(alias, source))?;
         let (mut replacing, mut taken) = (Vec::new(), None);
         for ((edit, replace), outcome) in edits.into_iter().zip(replace).zip(outcomes) {

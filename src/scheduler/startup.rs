@@ -192,7 +192,7 @@ async fn forget(store: &dyn Store, ended: &Ended, now: DateTime<Utc>) -> Result<
 
 /// Puts the tasks in their stores; what was due before it was declared is missed.
 async fn put(shared: &Shared, plan: &Plan, entries: Vec<Entry>) -> Result<Vec<Event>, Error> {
-    let mut tasks: BTreeMap<_, Placements> = BTreeMap::new();
+    let mut tasks = BTreeMap::new();
     let mut past = BTreeMap::new();
     for Entry { store, mut record, replace, declared, .. } in entries {
         shared.share_parts(&mut record);
@@ -200,13 +200,16 @@ async fn put(shared: &Shared, plan: &Plan, entries: Vec<Entry>) -> Result<Vec<Ev
         if declared && record.schedule.next_run_time.is_some_and(|due| due < plan.now) {
             past.insert((store.clone(), record.id().clone()), record.clone());
         }
-        tasks.entry(store).or_default().push(record, replace);
+        let of_store = tasks
+            .entry(store)
+            .or_insert_with_key(|alias| Placements::new(alias.clone(), plan.stores[alias].clone()));
+        of_store.push(record, replace);
     }
     let mut events = Vec::new();
     for (alias, mut tasks) in tasks {
-        tasks.yield_to_newer = true;
         let (store, mut placed) = (&*plan.stores[&alias], Vec::new());
-        shared.place(&alias, store, tasks, &mut placed).await?;
+        tasks.yield_to_newer = true;
+        shared.place(tasks, &mut placed).await?;
         for Placed { store: alias, task, kind } in placed {
             events.push(Event::new(kind, plan.now).alias(&alias).task(&task.id));
             if kind == EventMask::TASK_ADDED

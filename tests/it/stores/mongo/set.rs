@@ -11,8 +11,8 @@ use asyncz::mongodb::event::EventHandler;
 use asyncz::mongodb::event::command::CommandEvent;
 use asyncz::mongodb::options::ClientOptions;
 use asyncz::{
-    AsynczConfig, IntervalTrigger, MongoStore, Recover, RunFilter, RunStatus, Scheduler, Store, Task,
-    TaskContext,
+    AsynczConfig, Clock, IntervalTrigger, MongoStore, Recover, RunFilter, RunStatus, Scheduler, Store,
+    SystemClock, Task, TaskContext,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -82,10 +82,14 @@ impl Executed {
             if self.all().len() >= most {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            a_moment().await;
         }
         panic!("it does not go on: {:?}", self.all());
     }
+}
+
+async fn a_moment() {
+    SystemClock.sleep_until(SystemClock.now() + TimeDelta::milliseconds(50)).await;
 }
 
 const EVERY: Duration = Duration::from_millis(250);
@@ -128,7 +132,7 @@ async fn another_primary_goes_on_where_the_last_one_stood() {
         if runs.iter().all(|run| run.status.is_final()) {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        a_moment().await;
     }
     let mut decided: Vec<_> = runs.iter().map(|run| run.occurrence.due).collect();
     decided.sort_unstable();

@@ -169,6 +169,7 @@ const CONTROL: &str = r"
 
 /// `ASYNCZ_BACKLOG=1000000` asks for so many tasks, and that no larger part of our scripts than of such as only write
 /// takes longer than 5 ms: nothing else is to run then.
+#[expect(clippy::print_stdout, reason = "what was found is shown where it is measured by hand")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backlog_is_claimed_in_steps_that_hold_up_nobody() {
     let asked = std::env::var("ASYNCZ_BACKLOG");
