@@ -13,9 +13,9 @@ use crate::task::{Schedule, TaskDefinition, TaskRecord};
 pub(super) struct Placements {
     pub(super) alias: Arc<str>,
     store: Arc<dyn Store>,
-    edits: Vec<Edit>,
-    /// Whether each may take the place of a task of its id.
-    replace: Vec<bool>,
+    new: Vec<Edit>,
+    /// Those that may take the places of tasks of their ids.
+    replacing: Vec<TaskRecord>,
     /// They leave alone what a newer release of the program has declared.
     pub(super) yield_to_newer: bool,
 }
@@ -30,36 +30,39 @@ pub(super) struct Placed {
 
 impl Placements {
     pub(super) fn new(alias: Arc<str>, store: Arc<dyn Store>) -> Self {
-        Self { alias, store, edits: Vec::new(), replace: Vec::new(), yield_to_newer: false }
+        Self { alias, store, new: Vec::new(), replacing: Vec::new(), yield_to_newer: false }
     }
 
     pub(super) fn push(&mut self, record: TaskRecord, replace: bool) {
-        self.edits.push(Edit::Insert(record));
-        self.replace.push(replace);
+        if replace {
+            self.replacing.push(record);
+        } else {
+            self.new.push(Edit::Insert(record));
+        }
     }
 }
 
 impl Shared {
-    /// Puts tasks into a store: first the new ones; where then no id is taken that may not be, the others in the place of
-    /// those that are there. A task that takes the place of another and has its trigger keeps its place in time, its pause
-    /// and its history.
+    /// Puts tasks into a store: first those that must be new; where none of their ids is taken, those that may take the place of
+    /// others. One that does and has the other's trigger keeps its place in time, its pause and its history.
     ///
     /// `placed` tells what is done, before an error, too.
     pub(super) async fn place(&self, tasks: Placements, placed: &mut Vec<Placed>) -> Result<(), Error> {
-        let Placements { alias, store, edits, replace, yield_to_newer } = tasks;
+        let Placements { alias, store, new, mut replacing, yield_to_newer } = tasks;
         let (alias, store) = (&alias, &*store);
-        let outcomes = self.put(alias, store, &edits).await.map_err(|source| failed(alias, source))?;
-        let (mut replacing, mut taken) = (Vec::new(), None);
-        for ((edit, replace), outcome) in edits.into_iter().zip(replace).zip(outcomes) {
-            let Edit::Insert(record) = edit else { continue };
-            match outcome {
-                EditOutcome::Done => placed.push(Placed::new(alias, record, EventMask::TASK_ADDED)),
-                _ if replace => replacing.push(record),
-                _ => taken = taken.or(Some(record)),
+        if !new.is_empty() {
+            let outcomes = self.put(alias, store, &new).await.map_err(|source| failed(alias, source))?;
+            let mut taken = None;
+            for (edit, outcome) in new.into_iter().zip(outcomes) {
+                let Edit::Insert(record) = edit else { continue };
+                match outcome {
+                    EditOutcome::Done => placed.push(Placed::new(alias, record, EventMask::TASK_ADDED)),
+                    _ => taken = taken.or(Some(record)),
+                }
             }
-        }
-        if let Some(taken) = taken {
-            return Err(Error::ConflictId { id: taken.id().clone(), store: alias.to_string() });
+            if let Some(taken) = taken {
+                return Err(Error::ConflictId { id: taken.id().clone(), store: alias.to_string() });
+            }
         }
         // Again where another scheduler was quicker.
         while !replacing.is_empty() {
@@ -68,8 +71,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Puts tasks in the place of those of their ids, or adds them where these are gone by now; answers which are still to be
-    /// placed, as somebody else has changed what was there.
+    /// Puts tasks in the place of those of their ids, or adds them where there are none; answers which are still to be placed, as
+    /// somebody else has changed what was there.
     async fn replace(
         &self,
         alias: &Arc<str>,
@@ -80,18 +83,25 @@ impl Shared {
     ) -> Result<Vec<TaskRecord>, Error> {
         let ids: Vec<_> = tasks.iter().map(|record| record.id().clone()).collect();
         let known = store.load(&ids).await.map_err(|source| failed(alias, source))?;
+        let mut pairs: Vec<_> = tasks.into_iter().zip(known).collect();
+        // As claims do: two who lock several tasks lock them in one order.
+        pairs.sort_by_key(|(_, known)| known.as_ref().map_or(u64::MAX, |known| known.key.0));
         let (mut edits, mut replacing) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
-        for (record, known) in tasks.into_iter().zip(known) {
+        for (record, known) in pairs {
             let (edit, kind) = match known {
                 None => (Edit::Insert(record.clone()), EventMask::TASK_ADDED),
                 Some(known) if yield_to_newer && known.definition.release > record.definition.release => {
                     tell_of_newer(alias, &known, &record);
                     continue;
                 }
+                // Where nothing has changed, too: what is written again is encrypted by the newest key.
                 Some(known) => (Edit::Replace(replacement(&known, &record)), EventMask::TASK_MODIFIED),
             };
             edits.push(edit);
             replacing.push((record, kind));
+        }
+        if edits.is_empty() {
+            return Ok(Vec::new());
         }
         let outcomes = self.put(alias, store, &edits).await.map_err(|source| failed(alias, source))?;
         let mut left = Vec::new();

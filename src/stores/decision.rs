@@ -35,6 +35,11 @@ impl Claim {
         self.decisions.iter().any(|decision| decision.status == RunStatus::Claimed)
     }
 
+    /// Whether the task is [over](crate::TaskRecord::is_over) with it, and to be removed.
+    pub fn is_over(&self) -> bool {
+        self.schedule.ended && self.schedule.running == 0 && self.waiting.is_empty()
+    }
+
     /// The entry of the history that a decision of this scheduler makes, in the place of the one of the same run, where there
     /// is one; a [lost](RunStatus::Lost) run's entry is [kept](Self::write_loss).
     pub fn entry(&self, by: NodeId, decision: &Decision) -> RunRecord {

@@ -31,11 +31,6 @@ fn was(claim: &Claim) -> i64 {
     claim.schedule.version.wrapping_sub(1).cast_signed()
 }
 
-/// Whether the task is over with its claim.
-fn is_over(claim: &Claim) -> bool {
-    claim.schedule.ended && claim.schedule.running == 0 && claim.waiting.is_empty()
-}
-
 /// What becomes of a batch of which something may have changed since it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Care {
@@ -143,7 +138,7 @@ async fn claim_group(
         let is_taken_back = claim.taken_from.is_some_and(|node| held.contains(&node));
         let version = versions.as_ref().map(|versions| versions.get(claim.definition.id.as_str()));
         match version.is_none_or(|version| version == Some(&was(claim))) && !is_taken_back {
-            true => ClaimOutcome::Won { removed: is_over(claim) },
+            true => ClaimOutcome::Won { removed: claim.is_over() },
             false => ClaimOutcome::Lost,
         }
     };
@@ -269,7 +264,7 @@ async fn write_tasks(step: &mut Step<'_>, claims: &[&Claim]) -> Result<bool, Sto
     let (mut updates, mut deletes) = (Vec::new(), Vec::new());
     for claim in &claims {
         let which = rawdoc! { "_id": claim.definition.id.as_str(), "schedule.version": was(claim) };
-        if is_over(claim) {
+        if claim.is_over() {
             deletes.push(rawdoc! { "q": which, "limit": 1 });
         } else {
             let max_instances = claim.definition.rules.max_instances;

@@ -41,14 +41,13 @@ impl RedisStore {
 /// See `scripts/claim.lua`.
 fn push_claim(words: &mut Words, by: NodeId, claim: &Claim) {
     let Claim { definition, schedule, waiting, decided_at, .. } = claim;
-    let is_over = schedule.ended && schedule.running == 0 && waiting.is_empty();
     words.text(&key_text(claim.key));
     words.written(format_args!("{} ", schedule.version.wrapping_sub(1)));
     words.written(format_args!("{}", Rest(schedule, waiting)));
     words.text(&records::score(schedule, !waiting.is_empty(), definition.rules.max_instances));
     let loses = claim.decisions.iter().any(|decision| decision.status == RunStatus::Lost);
     let option = |is: bool, letter: &'static str| if is { letter } else { "" };
-    let options = (option(claim.claims_runs(), "r"), option(is_over, "o"), option(loses, "l"));
+    let options = (option(claim.claims_runs(), "r"), option(claim.is_over(), "o"), option(loses, "l"));
     words.written(format_args!("{}{}{}", options.0, options.1, options.2));
     match claim.taken_from {
         Some(node) => words.written(format_args!("{node}")),

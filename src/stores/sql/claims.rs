@@ -127,12 +127,12 @@ async fn claim_group(
     // Where the scheduler's own lease has lapsed, that is why.
     let lost_runs = claims.iter().any(|claim| !has_won(claim) && claim.claims_runs());
     let has_lapsed = lost_runs && step.fetch(HELD, &values).await?.is_empty();
-    let outcome = |(claim, task): (&Claim, &TaskRecord)| match has_won(claim) {
-        true => ClaimOutcome::Won { removed: task.is_over() },
+    let outcome = |claim: &Claim| match has_won(claim) {
+        true => ClaimOutcome::Won { removed: claim.is_over() },
         false if has_lapsed && claim.claims_runs() => ClaimOutcome::Lapsed,
         false => ClaimOutcome::Lost,
     };
-    Ok(Some(claims.iter().zip(&tasks).map(outcome).collect()))
+    Ok(Some(claims.iter().map(outcome).collect()))
 }
 
 /// Writes the schedules of tasks that are as they were read, and answers which these are.

@@ -69,9 +69,8 @@ impl SqlStore {
                 Kin::Delete => delete(&mut step, group).await?,
             };
             let missed = match kin(&group[0]).0 {
-                Kin::Insert => HashSet::new(),
                 Kin::Replace => there(&mut step, group, &done).await?,
-                Kin::Delete => HashSet::new(),
+                Kin::Insert | Kin::Delete => HashSet::new(),
             };
             for edit in group {
                 let (kind, id) = kin(edit);
