@@ -229,8 +229,12 @@ impl Ledger {
         let running = task.running.len() as u32;
         let rules = &task.record.definition.rules;
         let starts = running > before.running;
-        let by_hand = claim.decisions.iter().any(|decision| decision.occurrence.by_hand);
-        let may_be_more = rules.overlap == Overlap::Allow && !by_hand;
+        let is_by_hand =
+            |decision: &&Decision| decision.status == RunStatus::Claimed && decision.occurrence.by_hand;
+        let by_hand = claim.decisions.iter().filter(is_by_hand).count() as u32;
+        // With `Allow` what is due by schedule needs no room, but what a user has asked for does.
+        let has_room = by_hand == 0 || before.running + by_hand <= rules.max_instances;
+        let may_be_more = rules.overlap == Overlap::Allow && has_room;
         must(!starts || may_be_more || running <= rules.max_instances, Invariant::MaxInstances, || {
             format!("{running} runs of {id} go on, max_instances is {}", rules.max_instances)
         })?;
