@@ -93,8 +93,12 @@ async fn hear_once(settings: &Settings, listening: &Listening) -> Result<(), Fai
     listening.tell(None);
     let (mut sink, mut told) = connection.split();
     let mut tries = tokio::time::interval(TRY);
+    // A cluster's nodes hand on to each other what they are told, once: what is lost on the way nobody tells again.
+    let is_cluster = matches!(settings.servers()?, Servers::Cluster(_));
+    let mut asks = tokio::time::interval(ASK);
     loop {
         tokio::select! {
+            _ = asks.tick(), if is_cluster => listening.tell(None),
             heard = next(&mut told) => match heard {
                 Some(heard) => listening.tell(Some(heard.get_payload_bytes())),
                 // The connection was lost, and what was told meanwhile with it.
@@ -111,7 +115,7 @@ async fn next(told: &mut PubSubStream) -> Option<Msg> {
     std::future::poll_fn(|context| Pin::new(&mut *told).poll_next(context)).await
 }
 
-/// A connection that listens. In a cluster any node tells what was told at another.
+/// A connection that listens. In a cluster any node tells what was told at another, as a rule.
 async fn connect(settings: &Settings) -> Result<PubSub, Failure> {
     let servers = match settings.servers()? {
         Servers::One(server) => vec![*server],
