@@ -93,12 +93,9 @@ async fn hear_once(settings: &Settings, listening: &Listening) -> Result<(), Fai
     listening.tell(None);
     let (mut sink, mut told) = connection.split();
     let mut tries = tokio::time::interval(TRY);
-    // A cluster's nodes hand on to each other what they are told, once: what is lost on the way nobody tells again.
     let is_cluster = matches!(settings.servers()?, Servers::Cluster(_));
-    let mut asks = tokio::time::interval(ASK);
     loop {
         tokio::select! {
-            _ = asks.tick(), if is_cluster => listening.tell(None),
             heard = next(&mut told) => match heard {
                 Some(heard) => listening.tell(Some(heard.get_payload_bytes())),
                 // The connection was lost, and what was told meanwhile with it.
@@ -106,6 +103,10 @@ async fn hear_once(settings: &Settings, listening: &Listening) -> Result<(), Fai
             },
             _ = tries.tick() => {
                 tokio::time::timeout(PATIENCE, sink.ping::<redis::Value>()).await??;
+                // A cluster's nodes hand on to each other what they are told, once: what is lost there nobody tells again.
+                if is_cluster {
+                    listening.tell(None);
+                }
             }
         }
     }
