@@ -69,7 +69,7 @@ impl Machine {
     }
 
     /// Lets a retry start when its time comes.
-    pub(super) fn try_again(&mut self, store: &Arc<str>, failed: &Finish, retry: Retry, now: DateTime<Utc>) {
+    fn try_again(&mut self, store: &Arc<str>, failed: &Finish, retry: Retry, now: DateTime<Utc>) {
         self.counts.retried += 1;
         let Finish { key, definition, run, occurrence, end, .. } = failed;
         let start = self.desk(store).our_time(retry.starts_at.unwrap_or(end.finished_at));

@@ -1,6 +1,6 @@
 //! What becomes of the runs of a scheduler that is gone.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::plan::Decisions;
 use super::waits::start_of;
@@ -97,10 +97,9 @@ pub(super) fn run_again(occurrence: &Occurrence, task: &TaskDefinition) -> Resul
 
 /// Whether a run was started by its scheduler's shutdown, and not by the schedule that its trigger may have beside.
 fn is_of_shutdown(occurrence: &Occurrence, task: &TaskDefinition) -> bool {
-    let just_before = occurrence.due - TimeDelta::nanoseconds(1);
     task.trigger.at_shutdown()
         && !occurrence.by_hand
-        && task.trigger.next_after(just_before) != Some(occurrence.due)
+        && task.trigger.first(occurrence.due) != Some(occurrence.due)
 }
 
 /// A run that takes its process with it each time comes to an end so.

@@ -72,7 +72,7 @@ impl Machine {
     }
 
     /// Carries out the decisions of a claim that was won.
-    pub(super) fn carry_out(
+    fn carry_out(
         &mut self,
         store: &Arc<str>,
         claim: &Claim,
@@ -113,7 +113,7 @@ impl Machine {
     }
 
     /// Makes room for what has begun to wait, where the task's overlap says so.
-    pub(super) fn make_room(&mut self, store: &Arc<str>, definition: &TaskDefinition, now: DateTime<Utc>) {
+    fn make_room(&mut self, store: &Arc<str>, definition: &TaskDefinition, now: DateTime<Utc>) {
         let of_task = |running: &Running| running.store == *store && running.definition.id == definition.id;
         let others = self.running.iter().filter(|(_, run)| of_task(run));
         match definition.rules.overlap {

@@ -75,6 +75,16 @@ impl Executed {
         self.0.lock().unwrap()
     }
 
+    /// A task that notes here what it executes.
+    fn task(&self) -> Task {
+        let executed = self.clone();
+        let note = move |ctx: TaskContext| {
+            let executed = executed.clone();
+            async move { executed.all().push(ctx.scheduled_at()) }
+        };
+        Task::from_fn("note", note).id("t")
+    }
+
     /// Waits for so many more.
     async fn grow_by(&self, more: usize) {
         let most = self.all().len() + more;
@@ -95,12 +105,7 @@ async fn a_moment() {
 const EVERY: Duration = Duration::from_millis(250);
 
 async fn start(name: &str, place: &Place, executed: &Executed) -> Scheduler {
-    let executed = executed.clone();
-    let note = move |ctx: TaskContext| {
-        let executed = executed.clone();
-        async move { executed.all().push(ctx.scheduled_at()) }
-    };
-    let task = Task::from_fn("note", note).id("t").trigger(IntervalTrigger::every(EVERY));
+    let task = executed.task().trigger(IntervalTrigger::every(EVERY));
     let task = task.coalesce(false).max_instances(1_000);
     let config = AsynczConfig::new().without_registry().identity(name).store("default", place.store());
     let config = config.store_retry_interval(Duration::from_millis(100));
@@ -194,12 +199,7 @@ async fn a_store_writes_to_a_majority_whatever_its_client_goes_by() {
     let store = MongoStore::with_client(client).database(DATABASE).collection(&place.collection);
     let config = AsynczConfig::new().without_registry().store("default", store);
     let executed = Executed::default();
-    let told = executed.clone();
-    let note = move |ctx: TaskContext| {
-        let told = told.clone();
-        async move { told.all().push(ctx.scheduled_at()) }
-    };
-    let scheduler = config.task(Task::from_fn("note", note).id("t")).scheduler();
+    let scheduler = config.task(executed.task()).scheduler();
     scheduler.start().await.unwrap();
     executed.grow_by(1).await;
     scheduler.stop().await.unwrap();
