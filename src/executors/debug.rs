@@ -1,9 +1,8 @@
 //! The executor that runs in place.
 
-use std::sync::{Mutex, PoisonError};
-
 use tokio::runtime::Handle;
 
+use super::runtime::GivenRuntime;
 use super::{Executor, Job};
 
 /// Runs each handler to its end while the scheduler waits, one after the other, before anything else is decided.
@@ -11,7 +10,7 @@ use super::{Executor, Job};
 /// For debugging and for tests of order: a handler that blocks holds back the whole scheduler.
 #[derive(Debug, Default)]
 pub struct DebugExecutor {
-    runtime: Mutex<Option<Handle>>,
+    runtime: GivenRuntime,
 }
 
 impl DebugExecutor {
@@ -23,12 +22,11 @@ impl DebugExecutor {
 
 impl Executor for DebugExecutor {
     fn start(&self, runtime: &Handle) {
-        *self.runtime.lock().unwrap_or_else(PoisonError::into_inner) = Some(runtime.clone());
+        self.runtime.set(runtime);
     }
 
     fn submit(&self, jobs: Vec<Job>) {
-        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(runtime) = runtime else { return };
+        let Some((runtime, jobs)) = self.runtime.for_jobs(jobs) else { return };
         // Not on the scheduler's thread itself: its runtime stands still meanwhile, and a handler is to find the
         // application's.
         let in_order = || jobs.into_iter().for_each(|job| runtime.block_on(job.run()));

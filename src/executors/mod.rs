@@ -5,6 +5,7 @@ mod job;
 mod pool;
 #[cfg(feature = "process")]
 mod process;
+mod runtime;
 mod threads;
 mod tokio;
 

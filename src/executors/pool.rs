@@ -1,9 +1,8 @@
 //! The executor with a bounded number of threads.
 
-use std::sync::{Mutex, PoisonError};
-
 use tokio::runtime::Handle;
 
+use super::runtime::GivenRuntime;
 use super::{Executor, Job, Threads};
 
 /// Runs at most `max_workers` handlers at once, each on a thread of its own; for work that blocks or computes.
@@ -12,7 +11,7 @@ use super::{Executor, Job, Threads};
 /// async handler is driven on its thread by the application's runtime.
 #[derive(Debug)]
 pub struct ThreadPoolExecutor {
-    runtime: Mutex<Option<Handle>>,
+    runtime: GivenRuntime,
     threads: Threads,
 }
 
@@ -21,26 +20,26 @@ const LONGEST_QUEUE: usize = 100_000;
 impl ThreadPoolExecutor {
     /// An executor of at most `max_workers` threads, at least one. They are started when there is work for them.
     pub fn new(max_workers: usize) -> Self {
-        Self { runtime: Mutex::new(None), threads: Threads::at_most("asyncz-pool", max_workers.max(1)) }
+        Self {
+            runtime: GivenRuntime::default(),
+            threads: Threads::at_most("asyncz-pool", max_workers.max(1)),
+        }
     }
 }
 
 impl Executor for ThreadPoolExecutor {
     fn start(&self, runtime: &Handle) {
-        *self.runtime.lock().unwrap_or_else(PoisonError::into_inner) = Some(runtime.clone());
+        self.runtime.set(runtime);
     }
 
     fn submit(&self, jobs: Vec<Job>) {
-        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some((runtime, jobs)) = self.runtime.for_jobs(jobs) else { return };
         for job in jobs {
-            let Some(runtime) = runtime.clone() else {
-                job.refuse("its executor is not started");
-                continue;
-            };
             if self.threads.waiting() >= LONGEST_QUEUE {
                 job.refuse(format!("its executor is full: {LONGEST_QUEUE} runs wait already"));
                 continue;
             }
+            let runtime = runtime.clone();
             self.threads.run(Box::new(move || runtime.block_on(job.run())));
         }
     }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 
+use super::runtime::GivenRuntime;
 use super::{Executor, Job, Threads};
 
 /// Runs async handlers on the application's runtime, and each `fn` on a thread of our own: the default.
@@ -14,7 +15,7 @@ use super::{Executor, Job, Threads};
 /// Nothing waits for a place: there are as many runs at once as are due.
 #[derive(Debug)]
 pub struct AsyncExecutor {
-    runtime: Mutex<Option<Handle>>,
+    runtime: GivenRuntime,
     waiting: Arc<Waiting>,
     threads: Threads,
 }
@@ -30,7 +31,7 @@ impl AsyncExecutor {
     /// An executor on the runtime in which the scheduler is started.
     pub fn new() -> Self {
         Self {
-            runtime: Mutex::new(None),
+            runtime: GivenRuntime::default(),
             waiting: Arc::default(),
             threads: Threads::elastic("asyncz-blocking"),
         }
@@ -54,14 +55,11 @@ impl Default for AsyncExecutor {
 
 impl Executor for AsyncExecutor {
     fn start(&self, runtime: &Handle) {
-        *self.runtime.lock().unwrap_or_else(PoisonError::into_inner) = Some(runtime.clone());
+        self.runtime.set(runtime);
     }
 
-    fn submit(&self, mut jobs: Vec<Job>) {
-        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(runtime) = runtime else {
-            return jobs.into_iter().for_each(|job| job.refuse("its executor is not started"));
-        };
+    fn submit(&self, jobs: Vec<Job>) {
+        let Some((runtime, mut jobs)) = self.runtime.for_jobs(jobs) else { return };
         jobs.extract_if(.., |job| job.is_blocking()).for_each(|job| self.run_blocking(job, &runtime));
 
         // A task for each job would cost more than most handlers do. A runner for each worker pulls jobs from one queue

@@ -3,6 +3,7 @@
 //! A binary gives its [`Peer`] to [`run`] and prints one line of JSON.
 //! `ours herd 10000 10`: the mode, how many tasks, for how many seconds.
 
+pub mod book;
 pub mod limit;
 mod process;
 mod seen;

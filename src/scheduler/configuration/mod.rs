@@ -94,7 +94,8 @@ use crate::{AsynczConfig, SchedulerConfig, Settings};
 /// |---|---|---|
 /// | `memory` | [`MemoryStore`](crate::MemoryStore) | |
 /// | `file`, with its feature, on Unix | `FileStore` | `directory`; `lease` |
-/// | `sqlite`, `postgres`, `mysql`, each with its feature; `sql` or `sqlalchemy`: whichever the url says | `SqlStore` | `url`; `table_prefix`, `schema`, `lease`, `max_connections`, `server_clock` |
+/// | `sqlite`, `postgres` or `postgresql`, `mysql` or `mariadb`, each with its feature; `sql` or `sqlalchemy`: whichever the url says | `SqlStore` | `url`; `table_prefix`, `schema`, `lease`, `max_connections`, `server_clock` |
+/// | `redis`, with its feature | `RedisStore` | `url`, or `host` and `port`: `localhost` and 6379 unless said; `database` or `db`, `username`, `password`, `prefix`, `tasks_key`, `run_times_key`, `lease`, `server_clock` |
 /// | `mongodb`, `mongo`, with feature `mongodb` | `MongoStore` | `url`: `mongodb://localhost:27017` unless said; `database`, `collection`, `lease`, `server_clock` |
 ///
 /// # Layers

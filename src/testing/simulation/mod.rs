@@ -65,9 +65,10 @@ pub use invariant::Invariant;
 /// # Stores
 ///
 /// The store is empty at first, belongs to the simulation alone, goes by the times that it is told, and does not fail by
-/// itself. Where it gives leases all schedulers have one clock, which is set back and forth, as on one host. Its history keeps what it is given: one that keeps few entries must keep more than a simulation makes, as the
-/// default does. Futures are polled on the thread that calls [`run`](Self::run), which blocks. A store that needs a
-/// runtime takes a multi-thread one that is entered: `let _entered = runtime.enter();`.
+/// itself. Where it gives leases all schedulers have one clock, which is set back and forth, as on one host. Its history
+/// keeps what it is given: one that keeps few entries must keep more than a simulation makes, as the default does. Futures
+/// are polled on the thread that calls [`run`](Self::run), which blocks. A store that needs a runtime takes a multi-thread
+/// one that is entered: `let _entered = runtime.enter();`.
 #[derive(Debug)]
 #[must_use = "a simulation does nothing until it is run"]
 pub struct Simulation {

@@ -82,6 +82,7 @@ const STORE_RETRY_INTERVAL: Duration = Duration::from_secs(10);
 const CALM: TimeDelta = TimeDelta::minutes(8);
 /// From there to when all must have stopped: longer than any run.
 const STOPPING: TimeDelta = TimeDelta::minutes(20);
+
 impl World {
     pub(super) fn new(
         seed: u64,

@@ -56,6 +56,35 @@ async fn each_store_of_asyncz_is_known_or_its_feature_named() {
     }
 }
 
+/// Said by an error: what there is, in the code's own words.
+fn listed(told: &[String], before: &str) -> Vec<String> {
+    let list = told.iter().find_map(|problem| problem.split_once(before)).map(|(_, list)| list);
+    let list = list.map(|list| list.split(';').next().unwrap_or_default()).unwrap_or_default();
+    list.split(", ").filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn each_type_and_each_option_is_documented() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/scheduler/configuration/mod.rs");
+    let page = std::fs::read_to_string(file).unwrap();
+    let rows: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("/// | `")).collect();
+    let is_told = |names: &[&str]| {
+        rows.iter().any(|row| names.iter().all(|name| format!("`{row}").contains(&format!("`{name}`"))))
+    };
+    for part in ["stores", "executors"] {
+        let types = listed(&problems([(format!("asyncz.{part}.a.type"), "?")]).await, "there are: ");
+        assert!(types.len() >= 4, "{types:?}");
+        for name in types {
+            assert!(is_told(&[&name]), "{part}: `{name}` is not in the table");
+            let (kind, option) = (format!("asyncz.{part}.a.type"), format!("asyncz.{part}.a.?"));
+            let told = problems([(kind, &*name), (option, "1")]).await;
+            for option in listed(&told, &format!("the options of `{name}` are: ")) {
+                assert!(is_told(&[&name, &option]), "`{option}` of `{name}` is not in the table");
+            }
+        }
+    }
+}
+
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn a_store_in_a_database_is_told_where_it_is() {
