@@ -17,7 +17,7 @@ LIMIT = "#000000"
 
 def styles(names):
     """Ours stands out, the limits are dotted, peers have a colour each."""
-    peers, lines = iter(PEERS), iter([":", "--", "-."])
+    peers, lines = iter(PEERS), iter([":", "--", "-.", (0, (5, 1, 1, 1, 1, 1))])
     chosen = {}
     for name in names:
         if name.startswith("asyncz"):
