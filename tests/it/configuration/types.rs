@@ -74,14 +74,17 @@ async fn each_type_and_each_option_is_documented() {
     for part in ["stores", "executors"] {
         let types = listed(&problems([(format!("asyncz.{part}.a.type"), "?")]).await, "there are: ");
         assert!(types.len() >= 4, "{types:?}");
+        let mut found = 0;
         for name in types {
             assert!(is_told(&[&name]), "{part}: `{name}` is not in the table");
             let (kind, option) = (format!("asyncz.{part}.a.type"), format!("asyncz.{part}.a.?"));
             let told = problems([(kind, &*name), (option, "1")]).await;
             for option in listed(&told, &format!("the options of `{name}` are: ")) {
                 assert!(is_told(&[&name, &option]), "`{option}` of `{name}` is not in the table");
+                found += 1;
             }
         }
+        assert!(found > 0, "no type of {part} tells its options");
     }
 }
 
