@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     boot: u64,
     /// What this start of the scheduler is called in stores.
     node: AtomicU64,
+    /// The last start that has come to its end.
+    ended: AtomicU64,
     runs_by_hand: AtomicU64,
     /// It is the configuration of a worker process: its handlers run for a scheduler elsewhere, and this one never does.
     pub(super) works_for_another: AtomicBool,
@@ -148,6 +150,7 @@ impl Shared {
             state: AtomicU8::new(State::Stopped as u8),
             boot,
             node: AtomicU64::new(boot),
+            ended: AtomicU64::new(boot),
             runs_by_hand: AtomicU64::new(0),
             works_for_another: AtomicBool::new(false),
         })
@@ -184,6 +187,18 @@ impl Shared {
         let boot = RunId::boot();
         self.node.store(boot, Ordering::Release);
         boot
+    }
+
+    /// Ends the start.
+    pub(super) fn end_start(&self) {
+        self.ended.store(self.node.load(Ordering::Acquire), Ordering::Release);
+        self.state.store(State::Stopped as u8, Ordering::Release);
+    }
+
+    /// Whether the start of this name goes on, or is only just beginning: what has gone once never comes back, so that
+    /// whoever is told so may forget it.
+    fn goes_on(&self, start: NodeId) -> bool {
+        self.node_id() == start && NodeId::new(self.ended.load(Ordering::Acquire)) != start
     }
 
     /// What this start of the scheduler is called in stores.
@@ -229,8 +244,7 @@ impl Shared {
         let (shared, alias) = (Arc::downgrade(self), alias.clone());
         let node = self.node_id();
         let listener = ChangeListener::new(move || {
-            let hears = |shared: &Arc<Self>| shared.node_id() == node && shared.state() != State::Stopped;
-            let shared = shared.upgrade().filter(hears);
+            let shared = shared.upgrade().filter(|shared| shared.goes_on(node));
             if let Some(shared) = &shared {
                 shared.changed(&alias);
             }

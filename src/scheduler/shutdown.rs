@@ -8,7 +8,7 @@ use tracing::Level;
 use super::driver::Driver;
 use super::life::Shutdown;
 use super::machine::{ABORT_GRACE, Input, plan_by_hand};
-use super::{Scheduler, State, startup};
+use super::{Scheduler, startup};
 use crate::clock::RealDeadline;
 use crate::events::{Event, EventMask};
 use crate::log::{Line, Target};
@@ -72,7 +72,7 @@ pub(super) async fn end(driver: &mut Driver, how: Ending, ending: &mut watch::Re
         let _alone = shared.parts.lock().await;
         startup::stop(&shared).await;
         driver.act();
-        shared.set_state(State::Stopped);
+        shared.end_start();
         shared.set_session(None);
         // Nobody hears what comes now, and a clock of tests must not wait for that.
         drop(shared.mailbox.take());

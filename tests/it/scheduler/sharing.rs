@@ -323,6 +323,27 @@ async fn what_one_changes_the_others_hear_at_once() {
 }
 
 #[tokio::test]
+async fn who_is_told_before_its_start_has_come_to_its_end_goes_on_hearing() {
+    let shared = Shared::new();
+    let every = || Task::from_fn("nothing", nothing).id("t").every(seconds(3_600)).replace_existing(true);
+    // Its store tells at once, and forgets whoever says that nobody hears it.
+    let (far, _line) = shared.start_far([every()]).await;
+    let near = shared.start("near", [every()]).await;
+    near.pause().await.unwrap();
+    let every = |time| TaskUpdate::new().trigger(IntervalTrigger::every(seconds(time)));
+
+    near.update_task("t", every(10)).await.unwrap();
+    shared.clock.advance(seconds(10)).await;
+
+    assert_eq!(history(&near, "t").await, [(Succeeded, 10)]);
+    far.stop().await.unwrap();
+    far.start().await.unwrap();
+    near.update_task("t", every(5)).await.unwrap();
+    shared.clock.advance(seconds(5)).await;
+    assert_eq!(history(&near, "t").await, [(Succeeded, 10), (Succeeded, 15)]);
+}
+
+#[tokio::test]
 async fn all_who_share_a_store_are_known() {
     let shared = Shared::new();
     let far = shared.start("far", []).await;
