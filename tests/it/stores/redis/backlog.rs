@@ -173,7 +173,7 @@ const CONTROL: &str = r"
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backlog_is_claimed_in_steps_that_hold_up_nobody() {
     let asked = std::env::var("ASYNCZ_BACKLOG");
-    let (is_alone, count) = (asked.is_ok(), asked.map_or(100_000, |count| count.parse().unwrap()));
+    let (is_alone, count) = (asked.is_ok(), asked.map_or(20_000, |count| count.parse().unwrap()));
     let place = Place::server();
     let store = started(&place).await;
     note_slower_than(&place, 0).await;
