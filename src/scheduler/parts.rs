@@ -10,6 +10,7 @@ use super::guarded::guarded;
 use super::machine::Input;
 use super::shared::Shared;
 use super::startup::tell_of_orphans;
+use super::tasks::failed;
 use super::{Scheduler, State};
 use crate::Error;
 use crate::events::{Event, EventMask};
@@ -17,6 +18,7 @@ use crate::executors::Executor;
 use crate::log::{Line, Target};
 use crate::panics::catching;
 use crate::stores::Store;
+use crate::task::Handlers;
 
 /// Stores that were removed and whose last runs go on: only the driver knows them.
 #[derive(Debug, Default)]
@@ -75,8 +77,11 @@ impl Scheduler {
         if shared.session().is_some() {
             let locked = shared.lock_added_store(&alias)?;
             let ours = guarded(store.clone(), shared.setup().store_timeout);
-            ours.start().await.map_err(|source| Error::Store { store: alias.clone(), source })?;
-            tell_of_orphans(&*ours, &alias, shared.handlers()).await?;
+            if let Err(error) = open_added(&*ours, &alias, shared.handlers()).await {
+                // That it did not open is told; that it did not close, either, says nothing more.
+                drop(ours.shutdown().await);
+                return Err(error);
+            }
             let terms = shared.terms(&alias, &*ours);
             shared.insert_store(alias.clone(), ours);
             shared.emit(&Event::new(EventMask::STORE_ADDED, shared.clock().now()).alias(&alias));
@@ -194,6 +199,11 @@ impl Scheduler {
     }
 }
 
+async fn open_added(store: &dyn Store, alias: &Arc<str>, handlers: Handlers) -> Result<(), Error> {
+    store.start().await.map_err(|source| failed(alias, source))?;
+    tell_of_orphans(store, alias, handlers).await
+}
+
 /// Closes a store when the driver needs it no more.
 async fn close(
     shared: Arc<Shared>,
@@ -209,7 +219,7 @@ async fn close(
     shared.leaving.stores().remove(&alias);
     shared.health.forget(&alias);
     shared.emit(&Event::new(EventMask::STORE_REMOVED, shared.clock().now()).alias(&alias));
-    closed.map_err(|source| Error::Store { store: alias, source })
+    closed.map_err(|source| failed(&alias, source))
 }
 
 /// Shuts an executor down when the runs that it was given have ended.

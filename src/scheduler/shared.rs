@@ -251,7 +251,8 @@ impl Shared {
             shared.is_some()
         });
         let ask_every = match store.changes(listener) {
-            Changes::Told => None,
+            // A word can be lost on its way. Where no other process is there to give one, nothing can be.
+            Changes::Told => store.lease(),
             Changes::Ask(time) => Some(time),
         };
         Terms { lease: store.lease(), ask_every, batch: store.batch() }
@@ -274,14 +275,13 @@ impl Shared {
         self.state.store(state as u8, Ordering::Release);
     }
 
-    /// Lets the stores, executors and handlers of a start be found.
+    /// Lets the executors and handlers of a start be found, and no store yet.
     pub(super) fn install(
         &self,
-        stores: BTreeMap<Arc<str>, Arc<dyn Store>>,
         executors: BTreeMap<Arc<str>, Arc<dyn Executor>>,
         handlers: impl IntoIterator<Item = Handler>,
     ) {
-        *self.stores.write().unwrap_or_else(PoisonError::into_inner) = stores;
+        self.stores.write().unwrap_or_else(PoisonError::into_inner).clear();
         *self.executors.write().unwrap_or_else(PoisonError::into_inner) = executors;
         for handler in handlers {
             self.add_handler(handler);

@@ -59,7 +59,8 @@ impl Simulated {
         shared.setup().clock = clock.clone();
         let executor: Arc<dyn Executor> = Arc::new(DebugExecutor::new());
         let default = || Arc::from(STORE);
-        shared.install(BTreeMap::from([(default(), store)]), BTreeMap::from([(default(), executor)]), []);
+        shared.install(BTreeMap::from([(default(), executor)]), []);
+        shared.insert_store(default(), store);
         shared.pending().take();
         shared.set_state(State::Running);
         let boot = !boot;

@@ -103,7 +103,7 @@ async fn prepare_and_open(
     waiting: &[Task],
 ) -> Result<Started, Error> {
     let (plan, handlers, entries) = prepare(shared, waiting)?;
-    shared.install(plan.stores.clone(), plan.executors.clone(), handlers);
+    shared.install(plan.executors.clone(), handlers);
     let mut events = Vec::new();
     for (alias, executor) in &plan.executors {
         executor.start(runtime);
@@ -143,6 +143,8 @@ async fn open(
     events: &mut Vec<Event>,
 ) -> Result<(), Error> {
     for (alias, store) in &plan.stores {
+        // Before it has started: it is stopped again whatever becomes of that, and those that come after it are not.
+        shared.insert_store(alias.clone(), store.clone());
         store.start().await.map_err(|source| failed(alias, source))?;
         events.push(Event::new(EventMask::STORE_ADDED, plan.now).alias(alias));
     }

@@ -72,6 +72,6 @@ impl Shared {
         let tasks = declared.iter().chain(&setup.tasks).chain(&waiting);
         let handlers: Vec<_> = tasks.map(|task| task.handler.clone()).collect();
         drop(setup);
-        self.install(BTreeMap::new(), BTreeMap::new(), handlers);
+        self.install(BTreeMap::new(), handlers);
     }
 }

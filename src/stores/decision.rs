@@ -37,7 +37,7 @@ impl Claim {
 
     /// Whether the task is [over](crate::TaskRecord::is_over) with it, and to be removed.
     pub fn is_over(&self) -> bool {
-        self.schedule.ended && self.schedule.running == 0 && self.waiting.is_empty()
+        self.schedule.is_over(!self.waiting.is_empty())
     }
 
     /// The entry of the history that a decision of this scheduler makes, in the place of the one of the same run, where there

@@ -27,6 +27,8 @@ mod redis;
 mod shared;
 #[cfg(feature = "_sql")]
 mod sql;
+#[cfg(any(feature = "_database", all(feature = "file", unix)))]
+mod users;
 
 use std::fmt;
 use std::time::Duration;
@@ -72,10 +74,12 @@ pub use sql::{OwnTransaction, SqlStore};
 /// is one that passes.
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync + 'static {
-    /// Makes the store ready; called once before all else. It may be called again after [`shutdown`](Store::shutdown).
+    /// Makes the store ready; called before all else, by each scheduler of the process that shares the store. It may be
+    /// called again after [`shutdown`](Store::shutdown).
     async fn start(&self) -> Result<(), StoreError>;
 
-    /// Lets go of what the store holds open. What is stored stays.
+    /// Lets go of what the store holds open, where all that have called [`start`](Store::start) have called this: once for each
+    /// start, also for one that has failed. What is stored stays.
     async fn shutdown(&self) -> Result<(), StoreError>;
 
     /// The store's own clock. Default: it has none, and goes by the times that it is told.
@@ -243,7 +247,7 @@ pub struct Prune {
 /// How a scheduler learns of what others have changed in its store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changes {
-    /// The store tells the [`ChangeListener`], at once.
+    /// The store tells the [`ChangeListener`], at once. As a word can be lost, it is asked once a [lease](Store::lease) all the same.
     Told,
     /// It does not: it is to be asked this often.
     Ask(Duration),

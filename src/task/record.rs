@@ -56,15 +56,13 @@ impl TaskRecord {
     /// room. `None`: never, as things are.
     pub fn due_at(&self) -> Option<DateTime<Utc>> {
         // Nothing waits as a rule, and then the definition need not be looked at, which is far away in memory.
-        let lets_in = !self.waiting.is_empty()
-            && !self.schedule.paused
-            && self.schedule.running < self.definition.rules.max_instances;
+        let lets_in = !self.waiting.is_empty() && self.schedule.has_room(self.definition.rules.max_instances);
         if lets_in { Some(DateTime::<Utc>::MIN_UTC) } else { self.schedule.next_run_time }
     }
 
     /// Whether nothing is left to do: the task can be removed.
     pub fn is_over(&self) -> bool {
-        self.schedule.ended && self.schedule.running == 0 && self.waiting.is_empty()
+        self.schedule.is_over(!self.waiting.is_empty())
     }
 }
 
@@ -197,6 +195,16 @@ impl Schedule {
             Some(decided) if first.is_some_and(|first| first <= decided) => trigger.next_after(decided),
             _ => first,
         }
+    }
+
+    /// Whether one that waits would be let in.
+    pub(crate) fn has_room(&self, max_instances: u32) -> bool {
+        !self.paused && self.running < max_instances
+    }
+
+    /// Whether nothing is left to do; `waits`: an occurrence waits for a place.
+    pub(crate) fn is_over(&self, waits: bool) -> bool {
+        self.ended && self.running == 0 && !waits
     }
 
     /// The schedule of another trigger: none of its occurrences is decided.

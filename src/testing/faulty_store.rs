@@ -92,6 +92,8 @@ pub enum StoreCall {
     Cancel,
     /// [`Store::prune`].
     Prune,
+    /// A word to those who have asked for [`Store::changes`]: whatever goes wrong with it, it is lost.
+    Changes,
 }
 
 /// What goes wrong, with which calls, and how often. On every call and until it is [healed](FaultyStore::heal), unless
@@ -311,9 +313,14 @@ impl<S: Store> Store for FaultyStore<S> {
     }
 
     fn changes(&self, listener: ChangeListener) -> Changes {
+        let inner = Arc::downgrade(&self.0);
+        let tell = move || {
+            let fault = inner.upgrade().and_then(|inner| Self(inner).next_fault(StoreCall::Changes));
+            fault.is_some() || listener.tell()
+        };
         // A store may tell at any time, and forgets whoever says that nobody hears it.
-        match listener.tell() {
-            true => self.0.store.changes(listener),
+        match tell() {
+            true => self.0.store.changes(ChangeListener::new(tell)),
             false => Changes::Told,
         }
     }

@@ -78,6 +78,7 @@
 /// | `max_instances_counts_over_all_schedulers` | of three |
 /// | `a_scheduler_hears_of_anothers_task` | within a second, and runs it |
 /// | `a_run_is_cancelled_from_another_scheduler` | than the one that has it |
+/// | `a_store_is_closed_by_the_last_that_leaves_it` | of the schedulers of a process; the others go on and hear |
 /// | `a_scheduler_takes_over_from_a_dead_one` | ¹ as soon as its lease has lapsed |
 ///
 /// They run against the real clock, and each fails after 20 s at most.
@@ -109,7 +110,7 @@ macro_rules! __store_conformance {
             the_history_is_found_by_what_is_asked only_old_entries_that_are_over_are_removed
             others_hear_of_changes schedulers_share_tasks max_instances_counts_over_all_schedulers
             a_scheduler_hears_of_anothers_task a_run_is_cancelled_from_another_scheduler
-            a_scheduler_takes_over_from_a_dead_one
+            a_store_is_closed_by_the_last_that_leaves_it a_scheduler_takes_over_from_a_dead_one
         ] }
     };
     (@module $name:ident, $store:expr, [$($case:ident)*]) => {

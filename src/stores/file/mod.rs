@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 use self::directory::{Directory, Settings};
 use super::crypt::Keys;
+use super::users::Users;
 use super::{
     Beat, Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Found, LEASE, NextDue, Prune, Query,
     Renewal, RunFilter, Store, StoreError,
@@ -50,6 +51,7 @@ pub struct FileStore {
     lease: Duration,
     /// Where work is done: a thread of its own, as files make whoever asks them wait.
     worker: Mutex<Option<Sender<Work>>>,
+    users: Users,
 }
 
 type Work = Box<dyn FnOnce(&mut Directory) + Send>;
@@ -61,6 +63,7 @@ impl FileStore {
             settings: Settings { directory: directory.into(), keys: Keys::default(), file_system: None },
             lease: LEASE,
             worker: Mutex::default(),
+            users: Users::default(),
         }
     }
 
@@ -131,10 +134,14 @@ impl FileStore {
 #[async_trait]
 impl Store for FileStore {
     async fn start(&self) -> Result<(), StoreError> {
+        self.users.enter();
         self.ask(Directory::open).await
     }
 
     async fn shutdown(&self) -> Result<(), StoreError> {
+        if !self.users.leave() {
+            return Ok(());
+        }
         self.ask(Directory::close).await?;
         // Its thread ends with what was asked meanwhile; whoever asks more has another one.
         *self.worker.lock().unwrap_or_else(PoisonError::into_inner) = None;

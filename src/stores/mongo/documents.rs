@@ -33,7 +33,7 @@ fn maybe_instant(micros: Option<i64>) -> Result<Option<DateTime<Utc>>, String> {
 
 /// What stands in `due_at`: see [`TaskRecord::due_at`].
 pub(super) fn due_at(schedule: &Schedule, waits: bool, max_instances: u32) -> Option<i64> {
-    let lets_in = waits && !schedule.paused && schedule.running < max_instances;
+    let lets_in = waits && schedule.has_room(max_instances);
     if lets_in { Some(AT_ONCE) } else { schedule.next_run_time.map(micros) }
 }
 

@@ -54,7 +54,7 @@ impl Place {
     }
 
     fn is_over(&self) -> bool {
-        self.schedule.ended && self.schedule.running == 0 && self.waiting.is_empty()
+        self.schedule.is_over(!self.waiting.is_empty())
     }
 }
 

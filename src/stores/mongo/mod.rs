@@ -30,6 +30,7 @@ use self::settings::Settings;
 use self::step::{is_transient, let_pass};
 use super::crypt::Keys;
 use super::definitions::Definitions;
+use super::users::Users;
 use super::{
     Beat, ChangeListener, Changes, Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Found,
     NextDue, Prune, Query, Renewal, RunFilter, Store, StoreError,
@@ -68,6 +69,7 @@ pub struct MongoStore {
     /// By the ids of tasks, which anybody may choose.
     definitions: Definitions<TaskId, Document, RandomState>,
     hearing: Hearing,
+    users: Users,
     /// Up to which time of the history was looked for tasks that have too many entries, in milliseconds.
     looked_at: Mutex<i64>,
 }
@@ -95,6 +97,7 @@ impl MongoStore {
             open: Open::default(),
             definitions: Definitions::default(),
             hearing: Hearing::default(),
+            users: Users::default(),
             looked_at: Mutex::default(),
         }
     }
@@ -188,10 +191,14 @@ impl MongoStore {
 #[async_trait]
 impl Store for MongoStore {
     async fn start(&self) -> Result<(), StoreError> {
+        self.users.enter();
         self.attempt("be opened", |_| async { Ok(()) }).await
     }
 
     async fn shutdown(&self) -> Result<(), StoreError> {
+        if !self.users.leave() {
+            return Ok(());
+        }
         self.hearing.stop();
         let open = self.open.lock().await.take();
         if let Some(database) = open {

@@ -93,7 +93,6 @@ async fn hear_once(settings: &Settings, listening: &Listening) -> Result<(), Fai
     listening.tell(None);
     let (mut sink, mut told) = connection.split();
     let mut tries = tokio::time::interval(TRY);
-    let is_cluster = matches!(settings.servers()?, Servers::Cluster(_));
     loop {
         tokio::select! {
             heard = next(&mut told) => match heard {
@@ -103,10 +102,6 @@ async fn hear_once(settings: &Settings, listening: &Listening) -> Result<(), Fai
             },
             _ = tries.tick() => {
                 tokio::time::timeout(PATIENCE, sink.ping::<redis::Value>()).await??;
-                // A cluster's nodes hand on to each other what they are told, once: what is lost there nobody tells again.
-                if is_cluster {
-                    listening.tell(None);
-                }
             }
         }
     }

@@ -30,6 +30,7 @@ use self::settings::Settings;
 use self::words::Words;
 use super::crypt::{Keys, Seal};
 use super::definitions::Definitions;
+use super::users::Users;
 use super::{
     Beat, ChangeListener, Changes, Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Found,
     NextDue, Prune, Query, Renewal, RunFilter, Store, StoreError,
@@ -65,6 +66,7 @@ pub struct RedisStore {
     /// By the numbers of tasks and of their edits.
     definitions: Definitions<i64, i64, FxBuildHasher>,
     listening: Arc<Listening>,
+    users: Users,
     seal: OnceLock<Seal>,
 }
 
@@ -76,6 +78,7 @@ impl RedisStore {
             link: Link::default(),
             definitions: Definitions::default(),
             listening: Arc::default(),
+            users: Users::default(),
             seal: OnceLock::new(),
         }
     }
@@ -209,12 +212,16 @@ impl RedisStore {
 #[async_trait]
 impl Store for RedisStore {
     async fn start(&self) -> Result<(), StoreError> {
+        self.users.enter();
         let opened = self.link.open(&self.settings).await;
         opened.map_err(|failure| self.failure("be opened", failure))?;
         self.check_key().await
     }
 
     async fn shutdown(&self) -> Result<(), StoreError> {
+        if !self.users.leave() {
+            return Ok(());
+        }
         self.listening.stop();
         self.link.close();
         Ok(())

@@ -50,7 +50,7 @@ fn micros(at: DateTime<Utc>) -> i64 {
 
 /// Where the task stands among those of its handler; empty: it is not due.
 pub(super) fn score(schedule: &Schedule, waits: bool, max_instances: u32) -> String {
-    if waits && !schedule.paused && schedule.running < max_instances {
+    if waits && schedule.has_room(max_instances) {
         return "-inf".to_owned();
     }
     schedule.next_run_time.map(|next| Millis(next).to_string()).unwrap_or_default()

@@ -62,7 +62,7 @@ struct Place {
 
 impl Place {
     fn is_over(&self) -> bool {
-        self.schedule.ended && self.schedule.running == 0 && self.waiting.is_none()
+        self.schedule.is_over(self.waiting.is_some())
     }
 }
 

@@ -37,6 +37,7 @@ use self::database::{Database, Pool, Step};
 use self::settings::Settings;
 use super::crypt::Keys;
 use super::definitions::Definitions;
+use super::users::Users;
 use super::{
     Beat, ChangeListener, Changes, Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Found,
     NextDue, Prune, Query, Renewal, RunFilter, Store, StoreError,
@@ -74,6 +75,7 @@ pub struct SqlStore {
     /// By the numbers of tasks and of their edits.
     definitions: Definitions<i64, i64, FxBuildHasher>,
     listening: Arc<Listening>,
+    users: Users,
     /// Up to which entry of the history was looked for tasks that have too many.
     looked_at: Mutex<i64>,
 }
@@ -89,6 +91,7 @@ impl SqlStore {
             open: tokio::sync::Mutex::default(),
             definitions: Definitions::default(),
             listening: Arc::default(),
+            users: Users::default(),
             looked_at: Mutex::default(),
         }
     }
@@ -242,10 +245,14 @@ impl Store for SqlStore {
     }
 
     async fn start(&self) -> Result<(), StoreError> {
+        self.users.enter();
         self.attempt("be opened", |_| async { Ok::<_, StoreError>(()) }).await
     }
 
     async fn shutdown(&self) -> Result<(), StoreError> {
+        if !self.users.leave() {
+            return Ok(());
+        }
         self.listening.stop();
         let open = self.open.lock().await.take();
         if let Some(database) = open {

@@ -38,7 +38,7 @@ pub(super) fn due_at(task: &TaskRecord) -> Option<i64> {
 
 /// As [`TaskRecord::due_at`], of a task whose definition was not read.
 pub(super) fn due_column(schedule: &Schedule, waits: bool, max_instances: u32) -> Option<i64> {
-    let lets_in = waits && !schedule.paused && schedule.running < max_instances;
+    let lets_in = waits && schedule.has_room(max_instances);
     if lets_in { Some(AT_ONCE) } else { schedule.next_run_time.map(micros) }
 }
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::opened::Opened;
 use super::run;
 use super::tested::{SHORT, Tested, claim, defined, end, retry, task};
 use crate::clock::RealDeadline;
@@ -66,10 +65,10 @@ pub fn others_hear_of_changes<S: Store>(new: impl AsyncFnOnce() -> S) {
     });
 }
 
-/// A scheduler on the tested store. It knows the task's handler; the task itself is paused.
+/// A scheduler on the tested store, which all of a case share. It knows the task's handler; the task itself is paused.
 async fn scheduler(tested: &Tested, task: Task) -> Scheduler {
     let known = task.id("paused").next_run_time(None).replace_existing(true);
-    let config = AsynczConfig::new().without_registry().store("default", Opened(tested.store.clone()));
+    let config = AsynczConfig::new().without_registry().store("default", tested.store.clone());
     let scheduler = config.task(known).scheduler();
     scheduler.start().await.expect("it starts");
     scheduler
@@ -177,6 +176,23 @@ pub fn a_run_is_cancelled_from_another_scheduler<S: Store>(new: impl AsyncFnOnce
         other.cancel_run(entries[0].id).await.expect("it goes on");
         tested.until("it has ended", async || tested.run(entries[0].id).await.status.is_final()).await;
         stop(vec![runs, other]).await;
+    });
+}
+
+/// A store is closed by the last scheduler that leaves it: the others go on, and hear of changes.
+pub fn a_store_is_closed_by_the_last_that_leaves_it<S: Store>(new: impl AsyncFnOnce() -> S) {
+    run(new, async |tested| {
+        let stays = scheduler(tested, Task::from_fn("hears", || ())).await;
+        let leaves = scheduler(tested, Task::from_fn("another", || ())).await;
+        stop(vec![leaves]).await;
+        let comes = scheduler(tested, Task::from_fn("another", || ())).await;
+        // They have looked at all there is, and wait.
+        RealDeadline::after(Duration::from_millis(500)).passed().await;
+        let due = tested.now().await;
+        tested.add([defined(task("task", due), |definition| definition.handler = "hears".into())]).await;
+        let succeeded = RunFilter::new().status(RunStatus::Succeeded);
+        tested.until("it has run", async || !tested.runs(succeeded.clone()).await.is_empty()).await;
+        stop(vec![stays, comes]).await;
     });
 }
 

@@ -9,7 +9,6 @@ mod edits;
 mod ends;
 mod history;
 mod leases;
-mod opened;
 mod records;
 mod takeovers;
 mod tested;

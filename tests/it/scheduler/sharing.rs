@@ -344,6 +344,22 @@ async fn who_is_told_before_its_start_has_come_to_its_end_goes_on_hearing() {
 }
 
 #[tokio::test]
+async fn whoever_is_told_nothing_looks_once_a_lease() {
+    let shared = Shared::new();
+    let every = || Task::from_fn("nothing", nothing).id("t").every(seconds(3_600)).replace_existing(true);
+    let (far, line) = shared.start_far([every()]).await;
+    let near = shared.start("near", [every()]).await;
+    near.pause().await.unwrap();
+    line.inject(Fault::error("lost").on(StoreCall::Changes));
+
+    near.update_task("t", TaskUpdate::new().trigger(IntervalTrigger::every(seconds(1)))).await.unwrap();
+    shared.clock.advance(seconds(31)).await;
+
+    let ran = history(&far, "t").await;
+    assert_eq!(ran.last(), Some(&(Succeeded, 31)), "{ran:?}");
+}
+
+#[tokio::test]
 async fn all_who_share_a_store_are_known() {
     let shared = Shared::new();
     let far = shared.start("far", []).await;

@@ -12,7 +12,7 @@ store_conformance!(none, Mutant::new(Broken::Nothing));
 
 /// What the case says of a store that is broken so.
 fn said(case: impl FnOnce()) -> String {
-    let outcome = catch_unwind(AssertUnwindSafe(|| cases::with_limit(Duration::from_secs(6), case)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| cases::with_limit(Duration::from_secs(10), case)));
     let payload = outcome.expect_err("the case finds what is broken");
     let text = payload.downcast_ref::<String>().cloned();
     text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
@@ -201,6 +201,8 @@ each_is_caught! {
         others_hear_of_changes: "not told within",
         a_scheduler_hears_of_anothers_task: "in vain until it has run",
     }
+    /// A store is open until the last that uses it is gone.
+    TheLastCloses => { a_store_is_closed_by_the_last_that_leaves_it: "in vain until it has run", }
     /// Who is told nothing asks often.
     ChangesAreAskedOften => { others_hear_of_changes: "it is to be asked each second", }
     /// Runs that go on are counted.

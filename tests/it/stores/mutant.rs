@@ -1,8 +1,8 @@
 //! A store that breaks one promise.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use asyncz::chrono::{DateTime, SubsecRound, TimeDelta, Utc};
@@ -23,6 +23,7 @@ pub(super) struct Mutant {
     store: MemoryStore,
     broken: Broken,
     starts: AtomicUsize,
+    shutdowns: Arc<AtomicUsize>,
     /// Entries that nobody sees: removed, or not written yet.
     hidden: Mutex<BTreeSet<RunId>>,
     finished: Mutex<BTreeSet<RunId>>,
@@ -44,6 +45,7 @@ impl Mutant {
             store,
             broken,
             starts: AtomicUsize::default(),
+            shutdowns: Arc::default(),
             hidden: Mutex::default(),
             finished: Mutex::default(),
             is_finishing: AtomicBool::default(),
@@ -237,6 +239,7 @@ impl Store for Mutant {
     }
 
     async fn shutdown(&self) -> Result<(), StoreError> {
+        self.shutdowns.fetch_add(1, Ordering::SeqCst);
         self.store.shutdown().await
     }
 
@@ -386,6 +389,11 @@ impl Store for Mutant {
         match self.broken {
             Broken::ChangesAreTold => Changes::Told,
             Broken::ChangesAreAskedOften => Changes::Ask(Duration::from_secs(2)),
+            Broken::TheLastCloses => {
+                let (shutdowns, before) = (self.shutdowns.clone(), self.shutdowns.load(Ordering::SeqCst));
+                let is_open = move || shutdowns.load(Ordering::SeqCst) == before;
+                self.store.changes(ChangeListener::new(move || is_open() && listener.tell()))
+            }
             _ => self.store.changes(listener),
         }
     }

@@ -15,6 +15,9 @@ on_each_database! {
     a_completed_run_whose_scheduler_dies_is_not_run_again
 }
 
+/// From one payment to the next, in seconds: each lease of that time is renewed in the database.
+const EVERY: u64 = 200;
+
 /// How the handler ends.
 #[derive(Clone, Copy, PartialEq)]
 enum Ending {
@@ -52,7 +55,7 @@ async fn pay(place: &Place, ctx: &TaskContext, ending: Ending) -> Result<(), Str
     Ok(())
 }
 
-/// A scheduler whose task pays each minute; what it hears is noted.
+/// A scheduler whose task pays again and again; what it hears is noted.
 async fn paying(
     place: &Arc<Place>,
     clock: &asyncz::testing::TestClock,
@@ -79,7 +82,7 @@ async fn paying(
         }
     };
     let (_, config) = at_noon();
-    let task = Task::from_fn("pay", handler).id("pay").every(seconds(1_000)).replace_existing(true);
+    let task = Task::from_fn("pay", handler).id("pay").every(seconds(EVERY)).replace_existing(true);
     let scheduler = config.clock(clock.clone()).store("default", store).task(task).scheduler();
     scheduler.start().await.unwrap();
     scheduler
@@ -100,18 +103,18 @@ async fn what_a_handler_writes_and_its_completion_are_committed_together(place: 
     let ((clock, _), notes) = (at_noon(), Notes::default());
     let scheduler = paying(&place, &clock, Ending::Commits, &notes).await;
 
-    clock.advance(seconds(2_000)).await;
+    clock.advance(seconds(2 * EVERY)).await;
 
     assert_eq!(paid(&place).await, Some(2));
     let entries = history(&scheduler, "pay").await;
-    assert_eq!(entries, [(RunStatus::Succeeded, 1_000), (RunStatus::Succeeded, 2_000)]);
+    assert_eq!(entries, [(RunStatus::Succeeded, 200), (RunStatus::Succeeded, 400)]);
     scheduler.stop().await.unwrap();
 
     // An error afterwards changes nothing.
     let failing = paying(&place, &clock, Ending::CommitsAndFails, &notes).await;
-    clock.advance(seconds(1_000)).await;
+    clock.advance(seconds(EVERY)).await;
     assert_eq!(paid(&place).await, Some(3));
-    assert_eq!(history(&failing, "pay").await.last(), Some(&(RunStatus::Succeeded, 3_000)));
+    assert_eq!(history(&failing, "pay").await.last(), Some(&(RunStatus::Succeeded, 600)));
     assert_eq!(place.sql("SELECT running FROM {}tasks").await, Some(0));
     failing.stop().await.unwrap();
 }
@@ -121,10 +124,10 @@ async fn a_handler_that_rolls_back_has_done_nothing_and_can_fail(place: Place) {
     let ((clock, _), notes) = (at_noon(), Notes::default());
     let scheduler = paying(&place, &clock, Ending::RollsBack, &notes).await;
 
-    clock.advance(seconds(1_000)).await;
+    clock.advance(seconds(EVERY)).await;
 
     assert_eq!(paid(&place).await, Some(0));
-    assert_eq!(history(&scheduler, "pay").await, [(RunStatus::Failed, 1_000)]);
+    assert_eq!(history(&scheduler, "pay").await, [(RunStatus::Failed, 200)]);
     scheduler.stop().await.unwrap();
 }
 
@@ -132,7 +135,7 @@ async fn a_run_that_was_taken_over_cant_be_completed(place: Place) {
     let place = with_accounts(place).await;
     let ((clock, _), notes) = (at_noon(), Notes::default());
     let scheduler = paying(&place, &clock, Ending::WaitsFirst, &notes).await;
-    clock.advance(seconds(1_000)).await;
+    clock.advance(seconds(EVERY)).await;
 
     place.sql("UPDATE {}runs SET node = '00000000000000ff', status = 'lost', place = NULL").await;
     clock.advance(seconds(120)).await;
@@ -147,7 +150,7 @@ async fn a_completed_run_whose_scheduler_dies_is_not_run_again(place: Place) {
     let place = with_accounts(place).await;
     let ((clock, _), notes) = (at_noon(), Notes::default());
     let dying = paying(&place, &clock, Ending::CommitsAndStays, &notes).await;
-    clock.advance(seconds(1_000)).await;
+    clock.advance(seconds(EVERY)).await;
     assert_eq!(paid(&place).await, Some(1));
 
     // As if it had been killed: it is not heard of any more.
@@ -157,7 +160,7 @@ async fn a_completed_run_whose_scheduler_dies_is_not_run_again(place: Place) {
     clock.advance(seconds(60)).await;
 
     assert_eq!(paid(&place).await, Some(1));
-    assert_eq!(history(&other, "pay").await, [(RunStatus::Succeeded, 1_000)]);
+    assert_eq!(history(&other, "pay").await, [(RunStatus::Succeeded, 200)]);
     assert_eq!(place.sql("SELECT running FROM {}tasks").await, Some(0));
     other.stop().await.unwrap();
     dying.shutdown(asyncz::Shutdown::Now).await.unwrap();
