@@ -15,8 +15,8 @@ use crate::task::{Task, in_words};
 use crate::{Error, StartProblem};
 
 impl Scheduler {
-    /// Adds a task. Before the scheduler's start it waits for that; an [`enabled(false)`](Task::enabled) one is not added,
-    /// and its handle finds no task.
+    /// Adds a task. Before the scheduler's start the task waits for that; while it starts, the call does. An
+    /// [`enabled(false)`](Task::enabled) one is not added, and its handle finds no task.
     ///
     /// Dropping the future adds the task or does not.
     ///
@@ -63,6 +63,7 @@ impl Scheduler {
         async move {
             let shared = &self.shared;
             shared.require_own_tasks()?;
+            shared.started_or_not().await;
             let Some(tasks) = shared.keep_until_start(tasks) else { return Ok(handles) };
             let known = shared.handlers();
             let has_new_handlers = tasks.iter().any(|task| !known.has(&task.handler.name));

@@ -30,7 +30,7 @@ impl Scheduler {
             Some(alias) => self.in_store(alias),
             None => self.clone(),
         };
-        let stores = asked.asked_stores()?;
+        let stores = asked.asked_stores().await?;
         let mut removed = self.shared.forget_pending(|task| asked.asks(&task.store));
         for (alias, store) in stores {
             let tasks = store.query(Query::All).await.map_err(|source| failed(&alias, source))?.tasks;

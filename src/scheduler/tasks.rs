@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::machine::{Input, plan_by_hand};
 use super::snapshot::{TaskFilter, TaskSnapshot};
-use super::{Scheduler, Shared};
+use super::{Scheduler, Shared, State};
 use crate::Error;
 use crate::events::{Event, EventMask};
 use crate::stores::{Claim, ClaimOutcome, Edit, EditOutcome, Query, RunFilter, Store, StoreError};
@@ -22,6 +22,7 @@ impl Scheduler {
     pub async fn get_task(&self, id: impl Into<TaskId>) -> Result<TaskSnapshot, Error> {
         let id = id.into();
         let is_asked = |task: &Task| task.id.as_ref() == Some(&id) && self.asks(&task.store);
+        self.shared.started_or_not().await;
         if let Some(pending) = self.shared.pending_tasks(is_asked).pop() {
             return Ok(pending);
         }
@@ -35,8 +36,9 @@ impl Scheduler {
     /// [`Error::Store`].
     pub async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskSnapshot>, Error> {
         let handlers = self.shared.handlers();
+        self.shared.started_or_not().await;
         let mut tasks = self.shared.pending_tasks(|task| self.asks(&task.store));
-        for (alias, store) in self.asked_stores()? {
+        for (alias, store) in self.asked_stores().await? {
             let records = store.query(Query::All).await.map_err(|source| failed(&alias, source))?.tasks;
             let snapshot = |record| TaskSnapshot::new(alias.clone(), record, &handlers);
             tasks.extend(records.iter().map(snapshot));
@@ -80,6 +82,7 @@ impl Scheduler {
     /// [`Error::TaskNotFound`], [`Error::Ambiguous`], [`Error::Store`].
     pub async fn delete_task(&self, id: impl Into<TaskId>) -> Result<(), Error> {
         let id = id.into();
+        self.shared.started_or_not().await;
         if self.shared.forget_pending(|task| task.id.as_ref() == Some(&id) && self.asks(&task.store)) > 0 {
             return Ok(());
         }
@@ -110,7 +113,7 @@ impl Scheduler {
     /// [`Error::Store`].
     pub async fn runs(&self, filter: RunFilter) -> Result<Vec<RunRecord>, Error> {
         let mut runs = Vec::new();
-        let stores = self.asked_stores()?;
+        let stores = self.asked_stores().await?;
         // Whether a claimed run has started is known here alone: a filter by status comes after that.
         let asked = match filter.statuses.is_empty() {
             true => filter.clone(),
@@ -158,7 +161,7 @@ impl Scheduler {
             self.tell(Input::Cancel(id));
             return Ok(());
         }
-        for (alias, store) in self.asked_stores()? {
+        for (alias, store) in self.asked_stores().await? {
             if store.cancel(id).await.map_err(|source| failed(&alias, source))? {
                 break;
             }
@@ -172,8 +175,9 @@ impl Scheduler {
     }
 
     /// The stores to ask.
-    pub(super) fn asked_stores(&self) -> Result<BTreeMap<Arc<str>, Arc<dyn Store>>, Error> {
+    pub(super) async fn asked_stores(&self) -> Result<BTreeMap<Arc<str>, Arc<dyn Store>>, Error> {
         self.shared.require_own_tasks()?;
+        self.shared.started_or_not().await;
         match &self.only {
             None => Ok(self.shared.stores()),
             Some(_) if self.shared.stores().is_empty() => Ok(BTreeMap::new()),
@@ -184,7 +188,7 @@ impl Scheduler {
     /// The store that has a task, and the task.
     pub(super) async fn find(&self, id: TaskId) -> Result<(Arc<str>, Arc<dyn Store>, TaskRecord), Error> {
         let mut found = Vec::new();
-        for (alias, store) in self.asked_stores()? {
+        for (alias, store) in self.asked_stores().await? {
             let loaded =
                 store.load(std::slice::from_ref(&id)).await.map_err(|source| failed(&alias, source))?;
             if let Some(record) = loaded.into_iter().flatten().next() {
@@ -231,6 +235,13 @@ impl Drop for ClaimingByHand<'_> {
 }
 
 impl Shared {
+    /// Returns when no start is under way: until then tasks neither wait for it nor are in their stores.
+    pub(super) async fn started_or_not(&self) {
+        if self.state() == State::Stopped && self.pending().is_none() {
+            drop(self.parts.lock().await);
+        }
+    }
+
     /// How many tasks wait for the start.
     pub(super) fn count_pending(&self) -> usize {
         self.pending().as_ref().map_or(0, Vec::len)

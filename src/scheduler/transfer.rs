@@ -104,7 +104,7 @@ impl Scheduler {
     pub async fn export_tasks(&self) -> Result<String, Error> {
         self.shared.require_running()?;
         let mut tasks = Vec::new();
-        for (alias, store) in self.asked_stores()? {
+        for (alias, store) in self.asked_stores().await? {
             let records = store.query(Query::All).await.map_err(|source| failed(&alias, source))?.tasks;
             let kept = records.into_iter().filter(has_more);
             tasks.extend(kept.map(|record| Exported { store: alias.clone(), record }));

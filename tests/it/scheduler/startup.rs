@@ -73,6 +73,65 @@ async fn a_start_that_takes_too_long_leaves_nothing_behind_and_may_be_tried_agai
 }
 
 #[tokio::test]
+async fn what_is_asked_while_it_starts_waits_for_that() {
+    let (clock, config) = at_noon();
+    let slow = FaultyStore::in_memory();
+    slow.inject(Fault::hold().on(StoreCall::Start));
+    let scheduler = config.store("slow", slow.clone()).scheduler();
+    scheduler.add_task(every_ten_seconds("early").store("slow")).await.unwrap();
+    let starting = tokio::spawn({
+        let scheduler = scheduler.clone();
+        async move { scheduler.start().await }
+    });
+    while slow.calls(StoreCall::Start) == 0 {
+        tokio::task::yield_now().await;
+    }
+
+    let asked = tokio::spawn({
+        let scheduler = scheduler.clone();
+        async move {
+            scheduler.add_task(every_ten_seconds("late").store("slow")).await?;
+            scheduler.get_task("early").await
+        }
+    });
+    tokio::task::yield_now().await;
+    assert!(!asked.is_finished());
+    assert_eq!(slow.calls(StoreCall::Put), 0, "nothing is put into a store that has not started");
+
+    slow.heal();
+    starting.await.unwrap().unwrap();
+    assert_eq!(asked.await.unwrap().unwrap().state, TaskState::Scheduled);
+    clock.advance(seconds(10)).await;
+    for task in ["early", "late"] {
+        assert_eq!(history(&scheduler, task).await, [(Succeeded, 10)]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_while_a_start_fails_finds_it_as_it_was() {
+    let (_clock, config) = at_noon();
+    let slow = FaultyStore::in_memory();
+    slow.inject(Fault::hang().on(StoreCall::Start));
+    let limit = Duration::from_millis(50);
+    let scheduler = config.start_timeout(limit).store("slow", slow.clone()).scheduler();
+    scheduler.add_task(every_ten_seconds("early").store("slow")).await.unwrap();
+    let starting = tokio::spawn({
+        let scheduler = scheduler.clone();
+        async move { scheduler.start().await }
+    });
+    while slow.calls(StoreCall::Start) == 0 {
+        tokio::task::yield_now().await;
+    }
+
+    scheduler.add_task(every_ten_seconds("late").store("slow")).await.unwrap();
+
+    assert!(matches!(starting.await.unwrap(), Err(Error::StartTimeout { .. })));
+    for task in ["early", "late"] {
+        assert_eq!(scheduler.get_task(task).await.unwrap().state, TaskState::Pending);
+    }
+}
+
+#[tokio::test]
 async fn a_start_that_a_store_failed_is_undone_and_may_be_tried_again() {
     let (clock, config) = at_noon();
     let (good, bad) = (FaultyStore::in_memory(), FaultyStore::in_memory());
