@@ -54,7 +54,7 @@ impl Simulated {
         handler: Handler,
     ) -> Self {
         let shared = Shared::named(boot);
-        let terms = Terms { lease: store.lease(), ask_every: None, batch: store.batch() };
+        let terms = Terms { lease: store.lease(), ask_every: store.lease(), batch: store.batch() };
         shared.add_handler(handler);
         shared.setup().clock = clock.clone();
         let executor: Arc<dyn Executor> = Arc::new(DebugExecutor::new());

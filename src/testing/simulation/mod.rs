@@ -49,7 +49,8 @@ pub use invariant::Invariant;
 /// - Runs take from no time to ten minutes, fail, panic, don't hear when they are told to stop, and end twice.
 /// - Users add tasks of all kinds, change, reschedule, pause, resume, run and delete them, and set their next run; some
 ///   don't wait for the answer.
-/// - A scheduler hears of what others have changed within a second, now and then twice.
+/// - A scheduler hears of what others have changed within a second, now and then twice; where a store gives leases the word is
+///   lost at times.
 ///
 /// In the end nothing fails any more, all schedulers start again, and all that is due must come to be decided; then they
 /// are stopped and must come to rest. After each call to the store the tasks and runs that it has are compared with those

@@ -391,6 +391,11 @@ impl World {
     fn tell_others(&mut self, teller: Who) {
         let others: Vec<_> = self.nodes.iter().map(|node| node.who).filter(|who| *who != teller).collect();
         for who in others {
+            // Within one process no word is lost, and nobody looks without one.
+            if self.has_leases && !self.is_calm && self.random.once_in(20) {
+                self.note(format_args!("{who} is not told"));
+                continue;
+            }
             // A feed tells of many changes at once.
             let knows = self.up(who).is_none_or(|up| std::mem::replace(&mut up.has_news, true));
             if knows {
