@@ -108,8 +108,8 @@ impl MongoStore {
     }
 }
 
-/// Hears what the database tells, until it is aborted. As long as nothing can be heard, it tells each second: who is told too
-/// often asks in vain, and nothing worse.
+/// Hears what the database tells, until it is aborted. While nothing can be heard it tells before each try to, each second unless
+/// a try takes longer: who is told too often asks in vain, and nothing worse.
 async fn hear(open: Open, listening: Arc<Listening>) {
     let mut pause = tokio::time::interval(ASK);
     loop {

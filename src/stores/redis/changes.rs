@@ -71,8 +71,8 @@ impl RedisStore {
     }
 }
 
-/// Hears what the server tells, until it is aborted. While nothing can be heard it tells each second: who is told too often
-/// asks in vain, and nothing worse.
+/// Hears what the server tells, until it is aborted. While nothing can be heard it tells before each try to, each second unless
+/// a try takes longer: who is told too often asks in vain, and nothing worse.
 async fn hear(settings: Settings, listening: Arc<Listening>) {
     let mut pause = tokio::time::interval(ASK);
     loop {
