@@ -92,7 +92,7 @@ async fn a_simulation_of_many_schedulers_holds(place: Place) {
     let simulate = move || {
         let _entered = runtime.enter();
         for seed in place.seeds() {
-            let store = place.store().table_prefix(format!("s{seed}_"));
+            let store = place.store().table_prefix(format!("{}s{seed}_", place.prefix));
             Simulation::new(seed).schedulers(1 + (seed % 4) as usize).minutes(20).store(store).run().unwrap();
         }
     };
