@@ -15,6 +15,8 @@ mod error;
 #[cfg(all(feature = "file", unix))]
 mod file;
 mod filter;
+#[cfg(any(feature = "postgres", feature = "redis", feature = "mongodb"))]
+mod hearing;
 mod history;
 mod kept;
 mod leases;

@@ -24,12 +24,12 @@ use chrono::{DateTime, Utc};
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
 
-use self::changes::Hearing;
 use self::database::Database;
 use self::settings::Settings;
 use self::step::{is_transient, let_pass};
 use super::crypt::Keys;
 use super::definitions::Definitions;
+use super::hearing::Hearing;
 use super::users::Users;
 use super::{
     Beat, ChangeListener, Changes, Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Found,
@@ -250,6 +250,7 @@ impl Store for MongoStore {
     }
 
     async fn renew(&self, beat: &Beat) -> Result<Renewal, StoreError> {
+        self.hearing.hear_on(self.ear());
         self.attempt("renew a lease", |database| async move { self.try_renew(&database, beat).await }).await
     }
 
@@ -270,7 +271,7 @@ impl Store for MongoStore {
     }
 
     fn changes(&self, listener: ChangeListener) -> Changes {
-        self.listen(listener)
+        self.hearing.listen(listener, self.ear())
     }
 
     async fn prune(&self, prune: &Prune) -> Result<usize, StoreError> {

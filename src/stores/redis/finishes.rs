@@ -29,7 +29,7 @@ impl RedisStore {
         let mut outcomes = Vec::with_capacity(ends.len());
         for part in parts(&ends, weight, |_| None) {
             let mut words = Words::new();
-            words.written(format_args!("{by}")).text(&self.listening.name);
+            words.written(format_args!("{by}")).text(self.hearing.name());
             part.iter().for_each(|(end, result)| push_end(&mut words, by, end, result.as_deref()));
             let answer = answers::text(self.run("write the end of a run", &FINISH, words).await?)?;
             for ((end, _), digit) in part.iter().zip(answer.chars()) {

@@ -15,7 +15,7 @@ mod settings;
 mod tasks;
 mod words;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,13 +23,13 @@ use chrono::{DateTime, Utc};
 use redis::{Cmd, Value};
 use rustc_hash::FxBuildHasher;
 
-use self::changes::Listening;
 use self::link::{Failure, Link};
 use self::scripts::{Script, TIME};
 use self::settings::Settings;
 use self::words::Words;
 use super::crypt::{Keys, Seal};
 use super::definitions::Definitions;
+use super::hearing::Hearing;
 use super::users::Users;
 use super::{
     Beat, ChangeListener, Changes, Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Found,
@@ -65,7 +65,7 @@ pub struct RedisStore {
     link: Link,
     /// By the numbers of tasks and of their edits.
     definitions: Definitions<i64, i64, FxBuildHasher>,
-    listening: Arc<Listening>,
+    hearing: Hearing,
     users: Users,
     seal: OnceLock<Seal>,
 }
@@ -77,7 +77,7 @@ impl RedisStore {
             settings: Settings::new(url.into()),
             link: Link::default(),
             definitions: Definitions::default(),
-            listening: Arc::default(),
+            hearing: Hearing::default(),
             users: Users::default(),
             seal: OnceLock::new(),
         }
@@ -222,7 +222,7 @@ impl Store for RedisStore {
         if !self.users.leave() {
             return Ok(());
         }
-        self.listening.stop();
+        self.hearing.stop();
         self.link.close();
         Ok(())
     }
@@ -256,6 +256,7 @@ impl Store for RedisStore {
     }
 
     async fn renew(&self, beat: &Beat) -> Result<Renewal, StoreError> {
+        self.hearing.hear_on(self.ear());
         self.try_renew(beat).await
     }
 
@@ -272,7 +273,7 @@ impl Store for RedisStore {
     }
 
     fn changes(&self, listener: ChangeListener) -> Changes {
-        self.listen(listener)
+        self.hearing.listen(listener, self.ear())
     }
 
     async fn prune(&self, prune: &Prune) -> Result<usize, StoreError> {

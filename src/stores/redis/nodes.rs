@@ -123,7 +123,7 @@ impl RedisStore {
 
     pub(super) async fn try_cancel(&self, run: RunId) -> Result<bool, StoreError> {
         let mut words = Words::new();
-        words.written(format_args!("{run}")).text(&self.listening.name);
+        words.written(format_args!("{run}")).text(self.hearing.name());
         Ok(answers::number(self.run("cancel a run", &CANCEL, words).await?)? == 1)
     }
 }

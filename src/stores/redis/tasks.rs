@@ -34,7 +34,7 @@ impl RedisStore {
         for part in parts(edits, weight, |_| None) {
             let mut words = Words::new();
             let reason = DELETED.len();
-            words.text(&self.listening.name).written(format_args!(" - - {reason} {DELETED}"));
+            words.text(self.hearing.name()).written(format_args!(" - - {reason} {DELETED}"));
             let mut written = Vec::with_capacity(part.len());
             for edit in part {
                 edited += 1;

@@ -32,11 +32,12 @@ use rustc_hash::FxBuildHasher;
 
 pub use self::completion::OwnTransaction;
 
-use self::changes::Listening;
 use self::database::{Database, Pool, Step};
 use self::settings::Settings;
 use super::crypt::Keys;
 use super::definitions::Definitions;
+#[cfg(feature = "postgres")]
+use super::hearing::Hearing;
 use super::users::Users;
 use super::{
     Beat, ChangeListener, Changes, Claim, ClaimOutcome, Edit, EditOutcome, Finish, FinishOutcome, Found,
@@ -74,7 +75,8 @@ pub struct SqlStore {
     open: tokio::sync::Mutex<Option<Arc<Database>>>,
     /// By the numbers of tasks and of their edits.
     definitions: Definitions<i64, i64, FxBuildHasher>,
-    listening: Arc<Listening>,
+    #[cfg(feature = "postgres")]
+    hearing: Hearing,
     users: Users,
     /// Up to which entry of the history was looked for tasks that have too many.
     looked_at: Mutex<i64>,
@@ -90,7 +92,8 @@ impl SqlStore {
             settings: Settings::new(url.into()),
             open: tokio::sync::Mutex::default(),
             definitions: Definitions::default(),
-            listening: Arc::default(),
+            #[cfg(feature = "postgres")]
+            hearing: Hearing::default(),
             users: Users::default(),
             looked_at: Mutex::default(),
         }
@@ -253,7 +256,8 @@ impl Store for SqlStore {
         if !self.users.leave() {
             return Ok(());
         }
-        self.listening.stop();
+        #[cfg(feature = "postgres")]
+        self.hearing.stop();
         let open = self.open.lock().await.take();
         if let Some(database) = open {
             database.pool.close().await;
@@ -307,6 +311,7 @@ impl Store for SqlStore {
     }
 
     async fn renew(&self, beat: &Beat) -> Result<Renewal, StoreError> {
+        self.hear_on();
         self.attempt("renew a lease", |database| async move { self.try_renew(&database, beat).await }).await
     }
 

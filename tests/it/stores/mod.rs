@@ -4,6 +4,8 @@ mod broken;
 mod conformance;
 #[cfg(all(feature = "file", unix))]
 mod file;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+mod hearing;
 #[cfg(feature = "mongodb")]
 mod mongo;
 mod mutant;
