@@ -36,9 +36,9 @@ impl Scheduler {
     /// [`Error::Store`].
     pub async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskSnapshot>, Error> {
         let handlers = self.shared.handlers();
-        self.shared.started_or_not().await;
+        let stores = self.asked_stores().await?;
         let mut tasks = self.shared.pending_tasks(|task| self.asks(&task.store));
-        for (alias, store) in self.asked_stores().await? {
+        for (alias, store) in stores {
             let records = store.query(Query::All).await.map_err(|source| failed(&alias, source))?.tasks;
             let snapshot = |record| TaskSnapshot::new(alias.clone(), record, &handlers);
             tasks.extend(records.iter().map(snapshot));

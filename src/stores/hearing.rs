@@ -61,7 +61,7 @@ impl Hearing {
     }
 
     /// Has the listener told of what `hear` hears, on the caller's runtime.
-    pub(super) fn listen(&self, listener: ChangeListener, hear: Hear) -> Changes {
+    pub(super) fn listen(&self, listener: ChangeListener, hear: impl FnOnce() -> Hear) -> Changes {
         if Handle::try_current().is_err() {
             return Changes::Ask(ASK);
         }
@@ -72,14 +72,14 @@ impl Hearing {
 
     /// Hears what the server tells, on the caller's runtime, where somebody listens and nothing hears: the runtime that did
     /// may be gone.
-    pub(super) fn hear_on(&self, hear: Hear) {
+    pub(super) fn hear_on(&self, hear: impl FnOnce() -> Hear) {
         let Ok(runtime) = Handle::try_current() else { return };
         if lock(&self.listeners.listening).is_empty() {
             return;
         }
         let mut ear = lock(&self.ear);
         if ear.as_ref().is_none_or(JoinHandle::is_finished) {
-            *ear = Some(runtime.spawn(keep_hearing(self.listeners.clone(), hear)));
+            *ear = Some(runtime.spawn(keep_hearing(self.listeners.clone(), hear())));
         }
     }
 

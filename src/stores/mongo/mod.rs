@@ -250,7 +250,7 @@ impl Store for MongoStore {
     }
 
     async fn renew(&self, beat: &Beat) -> Result<Renewal, StoreError> {
-        self.hearing.hear_on(self.ear());
+        self.hearing.hear_on(|| self.ear());
         self.attempt("renew a lease", |database| async move { self.try_renew(&database, beat).await }).await
     }
 
@@ -271,7 +271,7 @@ impl Store for MongoStore {
     }
 
     fn changes(&self, listener: ChangeListener) -> Changes {
-        self.hearing.listen(listener, self.ear())
+        self.hearing.listen(listener, || self.ear())
     }
 
     async fn prune(&self, prune: &Prune) -> Result<usize, StoreError> {

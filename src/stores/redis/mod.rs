@@ -256,7 +256,7 @@ impl Store for RedisStore {
     }
 
     async fn renew(&self, beat: &Beat) -> Result<Renewal, StoreError> {
-        self.hearing.hear_on(self.ear());
+        self.hearing.hear_on(|| self.ear());
         self.try_renew(beat).await
     }
 
@@ -273,7 +273,7 @@ impl Store for RedisStore {
     }
 
     fn changes(&self, listener: ChangeListener) -> Changes {
-        self.hearing.listen(listener, self.ear())
+        self.hearing.listen(listener, || self.ear())
     }
 
     async fn prune(&self, prune: &Prune) -> Result<usize, StoreError> {

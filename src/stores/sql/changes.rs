@@ -28,19 +28,11 @@ impl SqlStore {
     /// Has the listener told of changes where the database tells of them.
     pub(super) fn listen(&self, listener: ChangeListener) -> Changes {
         #[cfg(feature = "postgres")]
-        if let Some(ear) = self.ear() {
-            return self.hearing.listen(listener, ear);
+        if self.settings.writer().is_ok_and(|writer| writer.dialect == Dialect::Postgres) {
+            return self.hearing.listen(listener, || self.ear());
         }
         drop(listener);
         Changes::Ask(ASK)
-    }
-
-    /// Goes on hearing where the runtime is gone that did.
-    pub(super) fn hear_on(&self) {
-        #[cfg(feature = "postgres")]
-        if let Some(ear) = self.ear() {
-            self.hearing.hear_on(ear);
-        }
     }
 }
 
@@ -48,19 +40,17 @@ impl SqlStore {
 mod postgres {
     use sqlx::postgres::PgListener;
 
-    use super::{ASK, Dialect, Settings, SqlStore};
+    use super::{ASK, Settings, SqlStore};
     use crate::stores::hearing::{Hear, Listeners, Silence};
 
     impl SqlStore {
-        /// Hears of changes; `None`: the database tells nobody.
-        pub(super) fn ear(&self) -> Option<Hear> {
-            let tells = self.settings.writer().is_ok_and(|writer| writer.dialect == Dialect::Postgres);
+        /// Hears of changes.
+        pub(in crate::stores::sql) fn ear(&self) -> Hear {
             let settings = self.settings.clone();
-            let ear: Hear = Box::new(move |listeners| {
+            Box::new(move |listeners| {
                 let settings = settings.clone();
                 Box::pin(async move { hear(&settings, &listeners).await })
-            });
-            tells.then_some(ear)
+            })
         }
     }
 

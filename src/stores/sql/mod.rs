@@ -311,7 +311,8 @@ impl Store for SqlStore {
     }
 
     async fn renew(&self, beat: &Beat) -> Result<Renewal, StoreError> {
-        self.hear_on();
+        #[cfg(feature = "postgres")]
+        self.hearing.hear_on(|| self.ear());
         self.attempt("renew a lease", |database| async move { self.try_renew(&database, beat).await }).await
     }
 

@@ -138,20 +138,25 @@ pub fn max_instances_counts_over_all_schedulers<S: Store>(new: impl AsyncFnOnce(
     });
 }
 
+/// Puts a task of the handler `hears` into the store when all schedulers have looked at all there is, and wait; answers how
+/// much later it was started.
+async fn put_for_hears(tested: &Tested) -> TimeDelta {
+    RealDeadline::after(Duration::from_millis(500)).passed().await;
+    let put = SystemClock.now();
+    let due = tested.now().await;
+    tested.add([defined(task("task", due), |definition| definition.handler = "hears".into())]).await;
+    let succeeded = RunFilter::new().status(RunStatus::Succeeded);
+    tested.until("it has run", async || !tested.runs(succeeded.clone()).await.is_empty()).await;
+    tested.runs(succeeded).await[0].started_at.expect("it was started") - put
+}
+
 /// A scheduler that has nothing to do hears of a task that is put into the store, and runs it.
 pub fn a_scheduler_hears_of_anothers_task<S: Store>(new: impl AsyncFnOnce() -> S) {
     run(new, async |tested| {
         let hears = scheduler(tested, Task::from_fn("hears", || ())).await;
         let other = scheduler(tested, Task::from_fn("another", || ())).await;
-        // They have looked at all there is, and wait.
-        RealDeadline::after(Duration::from_millis(500)).passed().await;
-        let put = SystemClock.now();
-        let due = tested.now().await;
-        tested.add([defined(task("task", due), |definition| definition.handler = "hears".into())]).await;
-        let succeeded = RunFilter::new().status(RunStatus::Succeeded);
-        tested.until("it has run", async || !tested.runs(succeeded.clone()).await.is_empty()).await;
-        let started = tested.runs(succeeded.clone()).await[0].started_at.expect("it was started");
-        assert!(started - put < TimeDelta::seconds(3), "it is heard of within a second: {}", started - put);
+        let late = put_for_hears(tested).await;
+        assert!(late < TimeDelta::seconds(3), "it is heard of within a second: {late}");
         stop(vec![hears, other]).await;
     });
 }
@@ -186,12 +191,7 @@ pub fn a_store_is_closed_by_the_last_that_leaves_it<S: Store>(new: impl AsyncFnO
         let leaves = scheduler(tested, Task::from_fn("another", || ())).await;
         stop(vec![leaves]).await;
         let comes = scheduler(tested, Task::from_fn("another", || ())).await;
-        // They have looked at all there is, and wait.
-        RealDeadline::after(Duration::from_millis(500)).passed().await;
-        let due = tested.now().await;
-        tested.add([defined(task("task", due), |definition| definition.handler = "hears".into())]).await;
-        let succeeded = RunFilter::new().status(RunStatus::Succeeded);
-        tested.until("it has run", async || !tested.runs(succeeded.clone()).await.is_empty()).await;
+        put_for_hears(tested).await;
         stop(vec![stays, comes]).await;
     });
 }

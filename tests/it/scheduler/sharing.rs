@@ -33,6 +33,13 @@ impl Shared {
         start(self.config(name, self.store.clone()), tasks).await
     }
 
+    /// One that is near and decides nothing.
+    async fn start_paused(&self, tasks: impl IntoIterator<Item = Task>) -> Scheduler {
+        let near = self.start("near", tasks).await;
+        near.pause().await.unwrap();
+        near
+    }
+
     /// One that can be cut off from the store.
     async fn start_far(
         &self,
@@ -58,6 +65,15 @@ async fn five_minutes(ctx: TaskContext) {
 fn long(id: &str) -> Task {
     let at = NOON.parse::<chrono::DateTime<chrono::Utc>>().unwrap() + chrono::TimeDelta::seconds(60);
     Task::from_fn("long", five_minutes).id(id).at(at).replace_existing(true)
+}
+
+fn hourly() -> Task {
+    Task::from_fn("nothing", nothing).id("t").every(seconds(3_600)).replace_existing(true)
+}
+
+/// The task has another interval.
+fn every(time: u64) -> TaskUpdate {
+    TaskUpdate::new().trigger(IntervalTrigger::every(seconds(time)))
 }
 
 async fn runs(scheduler: &Scheduler, task: &str) -> Vec<RunRecord> {
@@ -308,14 +324,10 @@ async fn a_run_can_be_cancelled_from_anywhere() {
 #[tokio::test]
 async fn what_one_changes_the_others_hear_at_once() {
     let shared = Shared::new();
-    let every = || Task::from_fn("nothing", nothing).id("t").every(seconds(3_600)).replace_existing(true);
-    let far = shared.start("far", [every()]).await;
-    let near = shared.start("near", [every()]).await;
-    near.pause().await.unwrap();
+    let far = shared.start("far", [hourly()]).await;
+    let near = shared.start_paused([hourly()]).await;
 
-    near.update_task("t", TaskUpdate::new().trigger(asyncz::IntervalTrigger::every(seconds(10))))
-        .await
-        .unwrap();
+    near.update_task("t", every(10)).await.unwrap();
     shared.clock.advance(seconds(10)).await;
 
     assert_eq!(history(&near, "t").await, [(Succeeded, 10)]);
@@ -325,12 +337,9 @@ async fn what_one_changes_the_others_hear_at_once() {
 #[tokio::test]
 async fn who_is_told_before_its_start_has_come_to_its_end_goes_on_hearing() {
     let shared = Shared::new();
-    let every = || Task::from_fn("nothing", nothing).id("t").every(seconds(3_600)).replace_existing(true);
     // Its store tells at once, and forgets whoever says that nobody hears it.
-    let (far, _line) = shared.start_far([every()]).await;
-    let near = shared.start("near", [every()]).await;
-    near.pause().await.unwrap();
-    let every = |time| TaskUpdate::new().trigger(IntervalTrigger::every(seconds(time)));
+    let (far, _line) = shared.start_far([hourly()]).await;
+    let near = shared.start_paused([hourly()]).await;
 
     near.update_task("t", every(10)).await.unwrap();
     shared.clock.advance(seconds(10)).await;
@@ -346,13 +355,11 @@ async fn who_is_told_before_its_start_has_come_to_its_end_goes_on_hearing() {
 #[tokio::test]
 async fn whoever_is_told_nothing_looks_once_a_lease() {
     let shared = Shared::new();
-    let every = || Task::from_fn("nothing", nothing).id("t").every(seconds(3_600)).replace_existing(true);
-    let (far, line) = shared.start_far([every()]).await;
-    let near = shared.start("near", [every()]).await;
-    near.pause().await.unwrap();
+    let (far, line) = shared.start_far([hourly()]).await;
+    let near = shared.start_paused([hourly()]).await;
     line.inject(Fault::error("lost").on(StoreCall::Changes));
 
-    near.update_task("t", TaskUpdate::new().trigger(IntervalTrigger::every(seconds(1)))).await.unwrap();
+    near.update_task("t", every(1)).await.unwrap();
     shared.clock.advance(seconds(31)).await;
 
     let ran = history(&far, "t").await;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use asyncz::RunStatus::{Coalesced, Succeeded};
 use asyncz::testing::{Fault, FaultyStore, StoreCall};
-use asyncz::{Error, State, Task, TaskFilter, TaskState};
+use asyncz::{Error, Scheduler, State, Task, TaskFilter, TaskState};
+use tokio::task::JoinHandle;
 
 use super::{at_noon, history, nothing, seconds};
 
@@ -72,6 +73,16 @@ async fn a_start_that_takes_too_long_leaves_nothing_behind_and_may_be_tried_agai
     assert_eq!(scheduler.tasks(TaskFilter::new()).await.unwrap().len(), 1);
 }
 
+/// A start that has come to its store.
+async fn starting(scheduler: &Scheduler, store: &FaultyStore) -> JoinHandle<Result<(), Error>> {
+    let scheduler = scheduler.clone();
+    let starting = tokio::spawn(async move { scheduler.start().await });
+    while store.calls(StoreCall::Start) == 0 {
+        tokio::task::yield_now().await;
+    }
+    starting
+}
+
 #[tokio::test]
 async fn what_is_asked_while_it_starts_waits_for_that() {
     let (clock, config) = at_noon();
@@ -79,13 +90,7 @@ async fn what_is_asked_while_it_starts_waits_for_that() {
     slow.inject(Fault::hold().on(StoreCall::Start));
     let scheduler = config.store("slow", slow.clone()).scheduler();
     scheduler.add_task(every_ten_seconds("early").store("slow")).await.unwrap();
-    let starting = tokio::spawn({
-        let scheduler = scheduler.clone();
-        async move { scheduler.start().await }
-    });
-    while slow.calls(StoreCall::Start) == 0 {
-        tokio::task::yield_now().await;
-    }
+    let starting = starting(&scheduler, &slow).await;
 
     let asked = tokio::spawn({
         let scheduler = scheduler.clone();
@@ -115,13 +120,7 @@ async fn what_is_asked_while_a_start_fails_finds_it_as_it_was() {
     let limit = Duration::from_millis(50);
     let scheduler = config.start_timeout(limit).store("slow", slow.clone()).scheduler();
     scheduler.add_task(every_ten_seconds("early").store("slow")).await.unwrap();
-    let starting = tokio::spawn({
-        let scheduler = scheduler.clone();
-        async move { scheduler.start().await }
-    });
-    while slow.calls(StoreCall::Start) == 0 {
-        tokio::task::yield_now().await;
-    }
+    let starting = starting(&scheduler, &slow).await;
 
     scheduler.add_task(every_ten_seconds("late").store("slow")).await.unwrap();
 
