@@ -1,12 +1,21 @@
 //! What the limits schedule: no ids, no triggers, no records.
 
 use std::cmp::Ordering;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Context;
 
 use crate::{Job, Mode, fire, fire_due_at, fire_later, now_ns};
 
-pub type Handler = Arc<dyn Fn(u64) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+pub type Handler = Arc<dyn Fn(u64) -> Running + Send + Sync>;
+
+pub type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Polls what a handler does; answers whether it waits, or that it has panicked.
+pub fn poll(running: &mut Running, context: &mut Context<'_>) -> std::thread::Result<bool> {
+    catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(context).is_pending()))
+}
 
 const SECOND: u64 = 1_000_000_000;
 

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 use std::time::Duration;
 
-use asyncz_peers::limit::{Entry, Handler, entries};
+use asyncz_peers::limit::{Entry, Handler, entries, poll};
 use asyncz_peers::{Job, Peer, now_ns};
 
 const MILLISECOND: u64 = 1_000_000;
@@ -61,9 +60,7 @@ async fn drive(mut buckets: Buckets) {
 async fn fire_all(batch: Vec<(Handler, u64)>) {
     for (handler, due) in batch {
         let mut run = handler(due);
-        let first = |context: &mut std::task::Context<'_>| {
-            Poll::Ready(catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context).is_pending())))
-        };
+        let first = |context: &mut std::task::Context<'_>| Poll::Ready(poll(&mut run, context));
         if let Ok(true) = poll_fn(first).await {
             tokio::spawn(run);
         }

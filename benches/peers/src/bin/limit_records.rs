@@ -2,12 +2,11 @@
 //! trigger, looks whether the task runs already, and leaves an entry in a history. All in one step under one lock.
 
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use asyncz_peers::book::{Book, End, Fire, lock};
+use asyncz_peers::limit::{Running, poll};
 use asyncz_peers::{Job, Peer};
 use chrono::Utc;
 
@@ -49,9 +48,7 @@ async fn fire_all(batch: Vec<Fire>, book: Arc<Mutex<Book>>) {
     let mut started_at = Utc::now();
     for Fire { task, run, due, handler } in batch {
         let mut future = handler(due);
-        let first = poll_fn(|context| {
-            Poll::Ready(catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context).is_pending())))
-        });
+        let first = poll_fn(|context| Poll::Ready(poll(&mut future, context)));
         let is_pending = first.await;
         let finished_at = Utc::now();
         let has_panicked = is_pending.is_err();
@@ -66,12 +63,10 @@ async fn fire_all(batch: Vec<Fire>, book: Arc<Mutex<Book>>) {
     ends.into_iter().for_each(|end| book.end(end));
 }
 
-async fn rest(mut future: Pin<Box<dyn Future<Output = ()> + Send>>, end: End, book: Arc<Mutex<Book>>) {
-    let has_panicked = poll_fn(|context| {
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context).is_pending())) {
-            Ok(true) => Poll::Pending,
-            ended => Poll::Ready(ended.is_err()),
-        }
+async fn rest(mut future: Running, end: End, book: Arc<Mutex<Book>>) {
+    let has_panicked = poll_fn(|context| match poll(&mut future, context) {
+        Ok(true) => Poll::Pending,
+        ended => Poll::Ready(ended.is_err()),
     })
     .await;
     lock(&book).end(End { finished_at: Utc::now(), has_panicked, ..end });

@@ -6,12 +6,12 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use asyncz_peers::book::{Book, End, Fire, lock};
+use asyncz_peers::limit::{Running, poll};
 use asyncz_peers::{Job, Peer};
 use chrono::{DateTime, Utc};
 use tokio::runtime::Handle;
@@ -29,12 +29,17 @@ struct Stoppable(Job, Arc<Shared>);
 struct Shared {
     book: Mutex<Book>,
     waiting: Mutex<VecDeque<Arc<Run>>>,
-    /// The runs that go on, by their tickets.
-    live: Mutex<Vec<Option<Arc<Run>>>>,
-    free: Mutex<Vec<u32>>,
+    live: Mutex<Live>,
     ends: [Ends; BOXES],
     has_come: AtomicBool,
     came: Notify,
+}
+
+/// The runs that go on, by their tickets.
+#[derive(Default)]
+struct Live {
+    runs: Vec<Option<Arc<Run>>>,
+    free: Vec<u32>,
 }
 
 /// The ends that some threads have told, away from the others' in memory.
@@ -98,7 +103,7 @@ impl Shared {
     fn hand_over(self: &Arc<Self>, fires: impl Iterator<Item = Fire>) {
         let mut runs = Vec::with_capacity(BATCH);
         {
-            let (mut live, mut free) = (lock(&self.live), lock(&self.free));
+            let Live { runs: live, free } = &mut *lock(&self.live);
             for fire in fires {
                 let ticket = free.pop().unwrap_or_else(|| {
                     live.push(None);
@@ -129,10 +134,10 @@ impl Shared {
             if ends.is_empty() {
                 continue;
             }
-            let (mut book, mut live, mut free) = (lock(&self.book), lock(&self.live), lock(&self.free));
+            let (mut book, mut live) = (lock(&self.book), lock(&self.live));
             for (ticket, end) in ends {
-                live[ticket as usize] = None;
-                free.push(ticket);
+                live.runs[ticket as usize] = None;
+                live.free.push(ticket);
                 book.end(end);
             }
         }
@@ -192,17 +197,10 @@ fn begin(
     finished_at
 }
 
-async fn rest(
-    shared: Arc<Shared>,
-    run: Arc<Run>,
-    mut future: Pin<Box<dyn Future<Output = ()> + Send>>,
-    end: End,
-) {
-    let ended = poll_fn(|context| {
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context).is_pending())) {
-            Ok(true) if run.stage.load(Ordering::Acquire) < 2 => Poll::Pending,
-            ended => Poll::Ready(ended.is_err()),
-        }
+async fn rest(shared: Arc<Shared>, run: Arc<Run>, mut future: Running, end: End) {
+    let ended = poll_fn(|context| match poll(&mut future, context) {
+        Ok(true) if run.stage.load(Ordering::Acquire) < 2 => Poll::Pending,
+        ended => Poll::Ready(ended.is_err()),
     });
     let has_panicked = tokio::select! {
         biased;
